@@ -1,0 +1,229 @@
+"""The one interface: a cell is configuration; its methods are pure functions of parameters, carry and input."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import functools
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax.errors import InputError
+from rnnjax.precision import Precision
+
+Array = jax.Array
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Cell(abc.ABC):
+    """One step of a recurrent network.
+
+    A cell is a frozen dataclass and holds no arrays: it is a static argument of `jax.jit`, an attribute of a Flax
+    module, a key of a dictionary. A step is made of three pieces, by how often each has to be computed:
+
+    - once a sequence: `prepare(params) -> weights`
+    - all steps at once: `project(weights, xs) -> drive`, what depends on the inputs alone
+    - each step: `recur(weights, carry, drive) -> (carry, y)`, what depends on the past
+
+    A subclass defines `init`, `initial_carry`, `recur`, mostly `project`, and `prepare` where something can be
+    computed once. Products of state and weights go through `rnnjax.kernel.dot`, so that engines can compute weight gradients outside the loop.
+
+    Class attributes:
+      gates: names of the gate blocks, in the order in which they lie along the last axis of the parameters.
+      jacobian: structure of the step Jacobian d carry' / d carry between units of the state.
+      recurrent_kernels: names of the parameters that the state is multiplied with on its way back into the cell:
+        what recurrent dropout acts on.
+      equation: the recurrence in one line of plain text.
+      source: the paper, with year and identifier.
+    """
+
+    gates: ClassVar[tuple[str, ...]] = ()
+    recurrent_kernels: ClassVar[tuple[str, ...]] = ("recurrent_kernel",)
+    jacobian: ClassVar[Literal["dense", "diagonal", "block"]] = "dense"
+    equation: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+
+    def __repr__(self) -> str:
+        """The call that makes the cell, without what is left at its default."""
+        shown = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.kw_only and value != field.default:
+                shown.append(f"{field.name}={value!r}")
+            elif not field.kw_only:
+                shown.append(repr(value))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    @abc.abstractmethod
+    def output_features(self) -> int:
+        """The last axis of the outputs."""
+
+    @property
+    @abc.abstractmethod
+    def output_dtype(self) -> jnp.dtype:
+        """The dtype of the outputs."""
+
+    @abc.abstractmethod
+    def init(self, key: Array, in_features: int) -> PyTree:
+        """The initial parameters for inputs `[..., in_features]`: a dict of arrays."""
+
+    @abc.abstractmethod
+    def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> PyTree:
+        """The state before the first step: a NamedTuple of arrays `[*batch_shape, ...]`."""
+
+    def prepare(self, params: PyTree, *, key: Array | None = None, batch_shape: tuple[int, ...] = ()) -> PyTree:
+        """What depends on neither inputs nor past, computed once a sequence: `params -> weights`.
+
+        With a key the cell may draw its randomness here (dropout masks `[*batch_shape, ...]`); without one it is
+        deterministic. The default returns the parameters as they are.
+        """
+        del key, batch_shape
+        return params
+
+    def project(self, weights: PyTree, xs: PyTree) -> PyTree:
+        """What depends on the inputs alone, for inputs with any leading axes. The default returns the inputs.
+
+        A leading time axis comes before the batch axes, so that masks `[*batch, features]` broadcast over it.
+        """
+        del weights
+        return xs
+
+    @abc.abstractmethod
+    def recur(self, weights: PyTree, carry: PyTree, drive: PyTree) -> tuple[PyTree, Array]:
+        """One step from the state, for the drive of that step: `(weights, carry, drive) -> (carry, y)`."""
+
+    def gate_values(self, weights: PyTree, carry: PyTree, drive: PyTree) -> dict[str, Array]:
+        """The activations of the gates in one step, by the names in `gates`; empty for a cell without gates."""
+        del weights, carry, drive
+        return {}
+
+    def advance(self, weights: PyTree, carry: PyTree, drive: PyTree) -> tuple[PyTree, Array]:
+        """`recur`, with carry and output brought to the dtypes of the policy. Engines call this."""
+        new_carry, y = self.recur(weights, carry, drive)
+        new_carry = jax.tree.map(lambda new, old: new.astype(old.dtype), new_carry, carry)
+        return new_carry, y.astype(self.output_dtype)
+
+    def step(self, params: PyTree, carry: PyTree, x: PyTree, *, key: Array | None = None) -> tuple[PyTree, Array]:
+        """One time step, in the order of `jax.lax.scan`: `(params, carry, x) -> (carry, y)`.
+
+        Args:
+          params: from `init`.
+          carry: from `initial_carry` or an earlier step.
+          x: `[*batch, in_features]`.
+          key: draws dropout masks; without one the step is deterministic.
+
+        Returns:
+          The next carry and the output `[*batch, output_features]`.
+
+        Raises:
+          InputError: parameters, carry or input do not fit each other.
+        """
+        batch_shape = check_call(self, params, x, carry)
+        weights = self.prepare(params, key=key, batch_shape=batch_shape)
+        return self.advance(weights, carry, self.project(weights, x))
+
+    def parameter_count(self, in_features: int) -> int:
+        """The number of parameters for inputs `[..., in_features]`."""
+        return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(self, in_features)))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class UnitCell(Cell):
+    """A cell with one width and one dtype policy: every cell that is not made of other cells.
+
+    Args:
+      features: width of the state.
+      precision: the dtype policy.
+    """
+
+    features: int
+    _: dataclasses.KW_ONLY
+    precision: Precision = Precision()
+
+    def __post_init__(self):
+        if not isinstance(self.features, int) or isinstance(self.features, bool) or self.features < 1:
+            raise InputError(f"{type(self).__name__}.features", self.features, "a positive int")
+        if not isinstance(self.precision, Precision):
+            raise InputError(f"{type(self).__name__}.precision", self.precision, "a Precision")
+
+    @property
+    def output_features(self) -> int:
+        return self.features
+
+    @property
+    def output_dtype(self) -> jnp.dtype:
+        return self.precision.dtype("output")
+
+    def prepare(self, params: PyTree, *, key: Array | None = None, batch_shape: tuple[int, ...] = ()) -> PyTree:
+        del key, batch_shape
+        return jax.tree.map(lambda leaf: leaf.astype(self.precision.dtype("compute")), params)
+
+    def project(self, weights: PyTree, xs: PyTree) -> PyTree:
+        return xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + weights["bias"]
+
+    def zeros(self, batch_shape: tuple[int, ...], *shape: int) -> Array:
+        """A zero state `[*batch_shape, *shape]` of the carry's dtype; `shape` is `features` unless given."""
+        return jnp.zeros((*batch_shape, *(shape or (self.features,))), self.precision.dtype("carry"))
+
+
+@functools.lru_cache(maxsize=512)
+def _abstract_params(cell: Cell, in_features: int, x64: bool) -> PyTree:
+    del x64  # only part of the cache's key
+    return jax.eval_shape(lambda key: cell.init(key, in_features), jax.random.key(0))
+
+
+def abstract_params(cell: Cell, in_features: int) -> PyTree:
+    """Shapes and dtypes of the parameters of a cell, without computing them."""
+    return _abstract_params(cell, in_features, jax.config.jax_enable_x64)
+
+
+def check_call(cell: Cell, params: PyTree, xs: PyTree, carry: PyTree | None, time_axes: int = 0) -> tuple[int, ...]:
+    """Checks that parameters, inputs and carry fit a cell, and returns the batch shape.
+
+    Args:
+      cell: the cell.
+      params: its parameters.
+      xs: `[*time, *batch, in_features]`, or a pytree of such arrays.
+      carry: the state, or `None` to leave it unchecked.
+      time_axes: how many leading axes of `xs` are not batch axes.
+
+    Raises:
+      InputError: naming `params`, `xs` or `carry`, what was given and what was expected.
+    """
+    leaves = jax.tree.leaves(xs)
+    if not leaves:
+        raise InputError("xs", xs, "at least one array")
+    for leaf in leaves:
+        if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
+            raise InputError("xs", type(leaf).__name__, "an array, or a pytree of arrays")
+        if leaf.ndim < time_axes + 1:
+            raise InputError("xs", f"shape {leaf.shape}", f"at least {time_axes + 1} axes, the last one the features")
+        if not (jnp.issubdtype(leaf.dtype, jnp.floating) or jnp.issubdtype(leaf.dtype, jnp.complexfloating)):
+            raise InputError("xs", f"dtype {leaf.dtype}", "a floating dtype (embed or one-hot encode integers first)")
+    leading = leaves[0].shape[:-1]
+    if any(leaf.shape[:-1] != leading for leaf in leaves):
+        raise InputError("xs", [leaf.shape for leaf in leaves], "arrays that agree in all axes but the last")
+    batch_shape = leading[time_axes:]
+    _check_params(cell, params, leaves[0].shape[-1])
+    if carry is not None:
+        _check_tree("carry", carry, jax.eval_shape(lambda: cell.initial_carry(batch_shape)), f"{cell}")
+    return batch_shape
+
+
+def _check_params(cell: Cell, params: PyTree, in_features: int) -> None:
+    _check_tree("params", params, abstract_params(cell, in_features), f"{cell} on inputs [..., {in_features}]", dtype=False)
+
+
+def _check_tree(argument: str, given: PyTree, expected: PyTree, whose: str, dtype: bool = True) -> None:
+    if jax.tree.structure(given) != jax.tree.structure(expected):
+        raise InputError(argument, jax.tree.structure(given), f"{jax.tree.structure(expected)} for {whose}")
+    for (path, leaf), wanted in zip(jax.tree.leaves_with_path(given), jax.tree.leaves(expected), strict=True):
+        name = argument + jax.tree_util.keystr(path)
+        if jnp.shape(leaf) != wanted.shape:
+            raise InputError(name, f"shape {jnp.shape(leaf)}", f"shape {wanted.shape} for {whose}")
+        if dtype and jnp.result_type(leaf) != wanted.dtype:
+            raise InputError(name, f"dtype {jnp.result_type(leaf)}", f"dtype {wanted.dtype} for {whose}")

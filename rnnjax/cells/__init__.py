@@ -1,0 +1,41 @@
+"""The cells, one family a file, and the registry that is made from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnjax.cell import Cell, UnitCell
+from rnnjax.cells.elman import Elman, ElmanState
+from rnnjax.cells.gru import GRU, GRUState
+from rnnjax.cells.jordan import Jordan, JordanState
+from rnnjax.cells.lstm import LSTM, LSTMState, PeepholeLSTM
+from rnnjax.errors import InputError, check_choice
+
+__all__ = [
+    "GRU", "LSTM", "REGISTRY", "Elman", "ElmanState", "GRUState", "Jordan", "JordanState", "LSTMState", "PeepholeLSTM",
+    "get",
+]  # fmt: skip
+
+REGISTRY: dict[str, type[UnitCell]] = {
+    "elman": Elman,
+    "jordan": Jordan,
+    "lstm": LSTM,
+    "peephole_lstm": PeepholeLSTM,
+    "gru": GRU,
+}
+"""Every cell by its name on the command line. What is registered here is covered by the laws, the tools and the CLI."""
+
+SHORTHANDS = {"irnn": Elman.irnn}
+
+
+def get(name: str, features: int, **fields: Any) -> Cell:
+    """The cell of a name: a key of `REGISTRY`, or "irnn".
+
+    Raises:
+      InputError: an unknown name or field.
+    """
+    check_choice("cell", name, [*REGISTRY, *SHORTHANDS])
+    try:
+        return (REGISTRY | SHORTHANDS)[name](features, **fields)
+    except TypeError as error:
+        raise InputError(f"cell {name}", fields, f"fields of the cell ({error})") from None

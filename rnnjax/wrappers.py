@@ -1,0 +1,220 @@
+"""Cells made of cells: stacks, residual connections, dropout."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax.cell import Cell
+from rnnjax.errors import InputError, check
+from rnnjax.kernel import KernelStandIn, dot
+
+Array = jax.Array
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Stack(Cell):
+    """Cells on top of each other: the output of each is the input of the next.
+
+    Parameters: `{"layer_0": ..., "layer_1": ...}`; carry: a tuple of the layers' carries. `unroll` runs a stack layer
+    by layer, each over the whole sequence; `step` runs all layers, one step.
+
+    Args:
+      cells: the layers, lowest first.
+
+    Raises:
+      InputError: no cells, or something that is no cell.
+    """
+
+    cells: tuple[Cell, ...]
+
+    def __post_init__(self):
+        object.__setattr__(self, "cells", tuple(self.cells))
+        if not self.cells or not all(isinstance(cell, Cell) for cell in self.cells):
+            raise InputError("Stack.cells", self.cells, "at least one cell, and cells only")
+
+    @property
+    def output_features(self) -> int:
+        return self.cells[-1].output_features
+
+    @property
+    def output_dtype(self) -> jnp.dtype:
+        return self.cells[-1].output_dtype
+
+    def init(self, key: Array, in_features: int) -> dict[str, PyTree]:
+        params = {}
+        for index, (cell, cell_key) in enumerate(zip(self.cells, jax.random.split(key, len(self.cells)), strict=True)):
+            params[f"layer_{index}"] = cell.init(cell_key, in_features)
+            in_features = cell.output_features
+        return params
+
+    def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> tuple[PyTree, ...]:
+        return tuple(cell.initial_carry(batch_shape) for cell in self.cells)
+
+    def prepare(self, params, *, key=None, batch_shape=()):
+        keys = [None] * len(self.cells) if key is None else jax.random.split(key, len(self.cells))
+        return tuple(
+            cell.prepare(params[f"layer_{index}"], key=cell_key, batch_shape=batch_shape)
+            for index, (cell, cell_key) in enumerate(zip(self.cells, keys, strict=True))
+        )
+
+    def project(self, weights, xs):
+        return self.cells[0].project(weights[0], xs)
+
+    def recur(self, weights, carry, drive):
+        carries = []
+        y = None
+        for index, (cell, cell_weights, cell_carry) in enumerate(zip(self.cells, weights, carry, strict=True)):
+            drive = drive if index == 0 else cell.project(cell_weights, y)
+            cell_carry, y = cell.advance(cell_weights, cell_carry, drive)
+            carries.append(cell_carry)
+        return tuple(carries), y
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Wrapper(Cell):
+    """A cell around one other cell, with that cell's parameters and carry."""
+
+    cell: Cell
+
+    def __post_init__(self):
+        check(isinstance(self.cell, Cell), f"{type(self).__name__}.cell", self.cell, "a cell")
+
+    @property
+    def output_features(self) -> int:
+        return self.cell.output_features
+
+    @property
+    def output_dtype(self) -> jnp.dtype:
+        return self.cell.output_dtype
+
+    def init(self, key: Array, in_features: int) -> PyTree:
+        return self.cell.init(key, in_features)
+
+    def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> PyTree:
+        return self.cell.initial_carry(batch_shape)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Residual(_Wrapper):
+    """Adds the input to the output: `y = x + cell(x)`. Parameters and carry are those of the cell.
+
+    He et al. 2016, arXiv:1512.03385, between the layers of a recurrent stack as in Wu et al. 2016, arXiv:1609.08144.
+
+    Args:
+      cell: a cell whose outputs are as wide as its inputs.
+
+    Raises:
+      InputError: in `init`, if the widths differ.
+    """
+
+    def init(self, key: Array, in_features: int) -> PyTree:
+        expected = f"{self.output_features}, the width of the output, to add the two"
+        check(in_features == self.output_features, "in_features", in_features, expected)
+        return self.cell.init(key, in_features)
+
+    def prepare(self, params, *, key=None, batch_shape=()):
+        return self.cell.prepare(params, key=key, batch_shape=batch_shape)
+
+    def project(self, weights, xs):
+        return self.cell.project(weights, xs), xs
+
+    def recur(self, weights, carry, drive):
+        drive, x = drive
+        carry, y = self.cell.advance(weights, carry, drive)
+        return carry, x.astype(y.dtype) + y
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Dropout(_Wrapper):
+    """Variational dropout: units of inputs, outputs and recurrent connections, with one mask a sequence.
+
+    Each kept unit is divided by the share of kept units. The masks are drawn once a sequence and row, from the key
+    given to `unroll` or `step`; without a key the cell is the one inside. The recurrent mask acts on the state as it
+    enters a product with a recurrent kernel, one mask for all gates, and leaves the direct path of the state alone.
+
+    Gal & Ghahramani 2016, arXiv:1512.05287.
+
+    Args:
+      cell: the cell inside; its parameters and carry are those of the whole.
+      input: share of input units dropped, in [0, 1).
+      output: share of output units dropped.
+      recurrent: share of state units dropped on their way into recurrent kernels.
+
+    Raises:
+      InputError: a share outside [0, 1).
+    """
+
+    _: dataclasses.KW_ONLY
+    input: float = 0.0
+    output: float = 0.0
+    recurrent: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for field in ("input", "output", "recurrent"):
+            share = getattr(self, field)
+            check(0.0 <= share < 1.0, f"Dropout.{field}", share, "a share in [0, 1)")
+
+    def prepare(self, params, *, key=None, batch_shape=()):
+        keys: list[Any] = [None] * 4 if key is None else list(jax.random.split(key, 4))
+        weights = {"cell": self.cell.prepare(params, key=keys[0], batch_shape=batch_shape)}
+        if key is None:
+            return weights
+        if self.input:  # the width of the inputs is not known yet: one key a row, from which `project` draws
+            weights["input"] = jax.random.split(keys[1], batch_shape)
+        if self.output:
+            weights["output"] = _mask(keys[2], self.output, (*batch_shape, self.output_features), self.output_dtype)
+        if self.recurrent:
+            state = jax.tree.leaves(jax.eval_shape(lambda: self.initial_carry(batch_shape)))
+            widths = sorted({leaf.shape[-1] for leaf in state})
+            weights["recurrent"] = {
+                str(width): _mask(jax.random.fold_in(keys[3], width), self.recurrent, (*batch_shape, width), jnp.float32)
+                for width in widths
+            }
+        return weights
+
+    def project(self, weights, xs):
+        if "input" in weights:
+            xs = jax.tree.map(lambda leaf: leaf * self._input_mask(weights["input"], leaf), xs)
+        return self.cell.project(weights["cell"], xs)
+
+    def _input_mask(self, keys, leaf):
+        draw = lambda key: _mask(key, self.input, leaf.shape[-1:], leaf.dtype)  # noqa: E731
+        return jax.vmap(draw)(keys.reshape(-1)).reshape(*keys.shape, -1)
+
+    def recur(self, weights, carry, drive):
+        inner = weights["cell"]
+        if "recurrent" in weights:
+            inner = jax.tree_util.tree_map_with_path(lambda path, leaf: self._dropping(path, leaf, weights), inner)
+        carry, y = self.cell.advance(inner, carry, drive)
+        return carry, y * weights["output"] if "output" in weights else y
+
+    def _dropping(self, path, leaf, weights):
+        names = {getattr(entry, "key", None) for entry in path}
+        mask = weights["recurrent"].get(str(leaf.shape[0])) if leaf.ndim == 2 else None
+        recurrent = names.intersection(self.recurrent_kernels)
+        return _DroppingKernel(leaf, mask) if recurrent and mask is not None else leaf
+
+    @property
+    def recurrent_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.cell.recurrent_kernels
+
+
+class _DroppingKernel(KernelStandIn):
+    """A kernel that sees only the units of the state which the mask keeps."""
+
+    def __init__(self, kernel: Any, mask: Array):
+        super().__init__(kernel)
+        self.mask = mask
+
+    def tap(self, h: Array) -> Array:
+        return dot(h * self.mask.astype(h.dtype), self.kernel)
+
+
+def _mask(key: Array, rate: float, shape: tuple[int, ...], dtype) -> Array:
+    return jax.random.bernoulli(key, 1.0 - rate, shape).astype(dtype) / (1.0 - rate)

@@ -29,7 +29,8 @@ class Cell(abc.ABC):
     - each step: `recur(weights, carry, drive) -> (carry, y)`, what depends on the past
 
     A subclass defines `init`, `initial_carry`, `recur`, mostly `project`, and `prepare` where something can be
-    computed once. Products of state and weights go through `rnnjax.kernel.dot`, so that engines can compute weight gradients outside the loop.
+    computed once. Products of state and weights go through `rnnjax.kernel.dot`, so that engines can compute weight
+    gradients outside the loop.
 
     Class attributes:
       gates: names of the gate blocks, in the order in which they lie along the last axis of the parameters.
@@ -67,9 +68,17 @@ class Cell(abc.ABC):
     def output_dtype(self) -> jnp.dtype:
         """The dtype of the outputs."""
 
+    @property
+    def dynamics(self) -> Cell:
+        """The cell without its initialisers: equal for cells that compute the same from given parameters."""
+        return self
+
     @abc.abstractmethod
     def init(self, key: Array, in_features: int) -> PyTree:
-        """The initial parameters for inputs `[..., in_features]`: a dict of arrays."""
+        """The initial parameters for inputs `[..., in_features]`: a dict of arrays.
+
+        For inputs that are a pytree `in_features` is the same pytree of ints.
+        """
 
     @abc.abstractmethod
     def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> PyTree:
@@ -123,7 +132,7 @@ class Cell(abc.ABC):
           InputError: parameters, carry or input do not fit each other.
         """
         batch_shape = check_call(self, params, x, carry)
-        weights = self.prepare(params, key=key, batch_shape=batch_shape)
+        weights = self.prepare(params, key=checked_key(key), batch_shape=batch_shape)
         return self.advance(weights, carry, self.project(weights, x))
 
     def parameter_count(self, in_features: int) -> int:
@@ -171,14 +180,15 @@ class UnitCell(Cell):
 
 
 @functools.lru_cache(maxsize=512)
-def _abstract_params(cell: Cell, in_features: int, x64: bool) -> PyTree:
+def _abstract_params(cell: Cell, widths: tuple[int, ...], structure: Any, x64: bool) -> PyTree:
     del x64  # only part of the cache's key
-    return jax.eval_shape(lambda key: cell.init(key, in_features), jax.random.key(0))
+    return jax.eval_shape(lambda key: cell.init(key, structure.unflatten(widths)), jax.random.key(0))
 
 
 def abstract_params(cell: Cell, in_features: int) -> PyTree:
     """Shapes and dtypes of the parameters of a cell, without computing them."""
-    return _abstract_params(cell, in_features, jax.config.jax_enable_x64)
+    widths, structure = jax.tree.flatten(in_features)
+    return _abstract_params(cell, tuple(widths), structure, jax.config.jax_enable_x64)
 
 
 def check_call(cell: Cell, params: PyTree, xs: PyTree, carry: PyTree | None, time_axes: int = 0) -> tuple[int, ...]:
@@ -208,14 +218,32 @@ def check_call(cell: Cell, params: PyTree, xs: PyTree, carry: PyTree | None, tim
     if any(leaf.shape[:-1] != leading for leaf in leaves):
         raise InputError("xs", [leaf.shape for leaf in leaves], "arrays that agree in all axes but the last")
     batch_shape = leading[time_axes:]
-    _check_params(cell, params, leaves[0].shape[-1])
+    _check_params(cell, params, jax.tree.map(lambda leaf: leaf.shape[-1], xs))
     if carry is not None:
         _check_tree("carry", carry, jax.eval_shape(lambda: cell.initial_carry(batch_shape)), f"{cell}")
     return batch_shape
 
 
-def _check_params(cell: Cell, params: PyTree, in_features: int) -> None:
-    _check_tree("params", params, abstract_params(cell, in_features), f"{cell} on inputs [..., {in_features}]", dtype=False)
+def checked_key(key: Any) -> Array | None:
+    """A key as `jax.random.key` makes it; those of `jax.random.PRNGKey` are brought to that form.
+
+    Raises:
+      InputError: something that is no key, or several keys.
+    """
+    if key is None:
+        return None
+    dtype = getattr(key, "dtype", None)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    if not typed and dtype == jnp.uint32 and key.ndim == 1:
+        return jax.random.wrap_key_data(key)
+    if not typed or key.ndim:
+        raise InputError("key", key, "one key, from jax.random.key")
+    return key
+
+
+def _check_params(cell: Cell, params: PyTree, in_features: PyTree) -> None:
+    whose = f"{cell} on inputs [..., {in_features}]"
+    _check_tree("params", params, abstract_params(cell, in_features), whose, dtype=False)
 
 
 def _check_tree(argument: str, given: PyTree, expected: PyTree, whose: str, dtype: bool = True) -> None:

@@ -88,6 +88,7 @@ class Glorot(Initializer):
         check_choice("Glorot.distribution", self.distribution, ("uniform", "normal", "truncated_normal"))
 
     def __call__(self, key, shape, dtype=jnp.float32):
+        check(len(shape) >= 2, "Glorot", f"shape {shape}", "a matrix; a vector has no fan-in and fan-out")
         return jax.nn.initializers.variance_scaling(1.0, "fan_avg", self.distribution)(key, shape, dtype)
 
 
@@ -101,6 +102,7 @@ class Lecun(Initializer):
         check_choice("Lecun.distribution", self.distribution, ("uniform", "normal", "truncated_normal"))
 
     def __call__(self, key, shape, dtype=jnp.float32):
+        check(len(shape) >= 2, "Lecun", f"shape {shape}", "a matrix; a vector has no fan-in")
         return jax.nn.initializers.variance_scaling(1.0, "fan_in", self.distribution)(key, shape, dtype)
 
 
@@ -112,7 +114,8 @@ class Orthogonal(Initializer):
 
     def __call__(self, key, shape, dtype=jnp.float32):
         check(len(shape) == 2, "Orthogonal", f"shape {shape}", "a matrix; vectors have no orthogonal initialisation")
-        return jax.nn.initializers.orthogonal(self.scale)(key, shape, dtype)
+        wide = jnp.promote_types(dtype, jnp.float32)  # no QR decomposition exists in bfloat16 or float16
+        return jax.nn.initializers.orthogonal(self.scale)(key, shape, wide).astype(dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +215,9 @@ def as_initializer(spec: Spec, argument: str, gates: tuple[str, ...]) -> Initial
     Raises:
       InputError: naming `argument`, if the spec is of another type or names a gate that the cell does not have.
     """
+    if isinstance(spec, PerGate):
+        for gate, _ in spec.gates:
+            check_choice(f"{argument} gate", gate, gates)
     if spec is None or isinstance(spec, Initializer):
         return spec
     if not isinstance(spec, Mapping):

@@ -34,9 +34,9 @@ class Precision:
         fallback = {"compute": "params", "carry": "compute", "output": "compute"}
         for field in ("params", "compute", "carry", "output"):
             given = getattr(self, field)
-            given = getattr(self, fallback[field]) if given is None else given
+            given = getattr(self, fallback[field]) if given is None and field in fallback else given
             try:
-                dtype = jnp.dtype(given)
+                dtype = jnp.dtype("none" if given is None else given)  # NumPy takes None for float64
             except TypeError:
                 raise InputError(f"Precision.{field}", given, "the name of a floating dtype") from None
             if not jnp.issubdtype(dtype, jnp.floating):

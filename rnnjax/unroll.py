@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax.cell import Cell, check_call
+from rnnjax.cell import Cell, check_call, checked_key
 from rnnjax.engines import ENGINES
 from rnnjax.errors import InputError, check, check_choice
 from rnnjax.wrappers import Stack
@@ -83,7 +83,7 @@ def unroll(
     if resets is not None:
         resets = _checked_resets(resets, batch_shape, time, time_major)
 
-    weights = cell.prepare(params, key=key, batch_shape=batch_shape)
+    weights = cell.prepare(params, key=checked_key(key), batch_shape=batch_shape)
     options = dict(valid=valid, resets=resets, reverse=reverse, return_carries=return_carries)
     options |= dict(remat=remat, unroll=unroll, hoist=hoist)
     run = ENGINES["scan" if engine == "auto" else engine]
@@ -170,7 +170,8 @@ def _checked_lengths(lengths, batch_shape, time):
     if lengths.shape != batch_shape:
         raise InputError("lengths", f"shape {lengths.shape}", f"shape {batch_shape}, the batch axes of xs")
     if not isinstance(lengths, jax.core.Tracer) and lengths.size:
-        low, high = int(lengths.min()), int(lengths.max())
+        known = np.asarray(lengths)  # not jnp: inside `jit` its operations are traced even on a known array
+        low, high = int(known.min()), int(known.max())
         check(low >= 0 and high <= time, "lengths", high if high > time else low, f"ints in 0..{time}, the time axis")
     return jnp.asarray(lengths)
 

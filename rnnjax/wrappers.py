@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -33,9 +34,14 @@ class Stack(Cell):
     cells: tuple[Cell, ...]
 
     def __post_init__(self):
-        object.__setattr__(self, "cells", tuple(self.cells))
-        if not self.cells or not all(isinstance(cell, Cell) for cell in self.cells):
-            raise InputError("Stack.cells", self.cells, "at least one cell, and cells only")
+        cells = tuple(self.cells) if isinstance(self.cells, Iterable) else ()
+        if not cells or not all(isinstance(cell, Cell) for cell in cells):
+            raise InputError("Stack.cells", self.cells, "a sequence of at least one cell, and cells only")
+        object.__setattr__(self, "cells", cells)
+
+    @property
+    def recurrent_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.recurrent_kernels))
 
     @property
     def output_features(self) -> int:
@@ -44,6 +50,10 @@ class Stack(Cell):
     @property
     def output_dtype(self) -> jnp.dtype:
         return self.cells[-1].output_dtype
+
+    @property
+    def dynamics(self) -> Stack:
+        return Stack(tuple(cell.dynamics for cell in self.cells))
 
     def init(self, key: Array, in_features: int) -> dict[str, PyTree]:
         params = {}
@@ -85,12 +95,20 @@ class _Wrapper(Cell):
         check(isinstance(self.cell, Cell), f"{type(self).__name__}.cell", self.cell, "a cell")
 
     @property
+    def recurrent_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.cell.recurrent_kernels
+
+    @property
     def output_features(self) -> int:
         return self.cell.output_features
 
     @property
     def output_dtype(self) -> jnp.dtype:
         return self.cell.output_dtype
+
+    @property
+    def dynamics(self) -> Cell:
+        return dataclasses.replace(self, cell=self.cell.dynamics)
 
     def init(self, key: Array, in_features: int) -> PyTree:
         return self.cell.init(key, in_features)
@@ -135,7 +153,8 @@ class Dropout(_Wrapper):
 
     Each kept unit is divided by the share of kept units. The masks are drawn once a sequence and row, from the key
     given to `unroll` or `step`; without a key the cell is the one inside. The recurrent mask acts on the state as it
-    enters a product with a recurrent kernel, one mask for all gates, and leaves the direct path of the state alone.
+    enters a product with a recurrent kernel, one mask for all gates of a cell, and leaves the direct path of the state
+    alone.
 
     Gal & Ghahramani 2016, arXiv:1512.05287.
 
@@ -158,7 +177,8 @@ class Dropout(_Wrapper):
         super().__post_init__()
         for field in ("input", "output", "recurrent"):
             share = getattr(self, field)
-            check(0.0 <= share < 1.0, f"Dropout.{field}", share, "a share in [0, 1)")
+            valid = isinstance(share, int | float) and 0.0 <= share < 1.0
+            check(valid, f"Dropout.{field}", share, "a share in [0, 1)")
 
     def prepare(self, params, *, key=None, batch_shape=()):
         keys: list[Any] = [None] * 4 if key is None else list(jax.random.split(key, 4))
@@ -170,13 +190,23 @@ class Dropout(_Wrapper):
         if self.output:
             weights["output"] = _mask(keys[2], self.output, (*batch_shape, self.output_features), self.output_dtype)
         if self.recurrent:
-            state = jax.tree.leaves(jax.eval_shape(lambda: self.initial_carry(batch_shape)))
-            widths = sorted({leaf.shape[-1] for leaf in state})
-            weights["recurrent"] = {
-                str(width): _mask(jax.random.fold_in(keys[3], width), self.recurrent, (*batch_shape, width), jnp.float32)
-                for width in widths
-            }
+            weights["recurrent"] = self._recurrent_masks(keys[3], weights["cell"], batch_shape)
         return weights
+
+    def _recurrent_masks(self, key, weights, batch_shape):
+        masks = {}
+        for path, leaf in jax.tree.leaves_with_path(weights):
+            place = self._place(path, leaf)
+            if place is not None and place not in masks:
+                place_key, dtype = jax.random.fold_in(key, len(masks)), jnp.promote_types(leaf.dtype, jnp.float32)
+                masks[place] = _mask(place_key, self.recurrent, (*batch_shape, leaf.shape[0]), dtype)
+        check(bool(masks), "Dropout.recurrent", self.recurrent, f"0: {self.cell} has no recurrent kernel matrix")
+        return masks
+
+    def _place(self, path, leaf):
+        """Which cell's state, of what width, a leaf of the weights multiplies; `None` if it is no such kernel."""
+        named = [index for index, entry in enumerate(path) if getattr(entry, "key", None) in self.recurrent_kernels]
+        return f"{jax.tree_util.keystr(path[: named[0]])} {leaf.shape[0]}" if named and leaf.ndim == 2 else None
 
     def project(self, weights, xs):
         if "input" in weights:
@@ -195,14 +225,8 @@ class Dropout(_Wrapper):
         return carry, y * weights["output"] if "output" in weights else y
 
     def _dropping(self, path, leaf, weights):
-        names = {getattr(entry, "key", None) for entry in path}
-        mask = weights["recurrent"].get(str(leaf.shape[0])) if leaf.ndim == 2 else None
-        recurrent = names.intersection(self.recurrent_kernels)
-        return _DroppingKernel(leaf, mask) if recurrent and mask is not None else leaf
-
-    @property
-    def recurrent_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self.cell.recurrent_kernels
+        place = self._place(path, leaf)
+        return leaf if place is None else _DroppingKernel(leaf, weights["recurrent"][place])
 
 
 class _DroppingKernel(KernelStandIn):

@@ -89,6 +89,10 @@ class GatedCell(UnitCell):
         given = (self.kernel_init, self.recurrent_init, self.bias_init)
         return Preset(*map(in_force, given, preset))
 
+    @property
+    def dynamics(self) -> GatedCell:
+        return dataclasses.replace(self, preset="default", kernel_init=None, recurrent_init=None, bias_init=None)
+
     def init(self, key: Array, in_features: int) -> dict[str, Array]:
         if not isinstance(in_features, int) or in_features < 1:
             raise InputError("in_features", in_features, "a positive int")

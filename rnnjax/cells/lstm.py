@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cells.gated import DEFAULT, FLAX, KERAS, TORCH, GatedCell, Preset, with_bias
-from rnnjax.initializers import Constant, Initializer, Uniform
+from rnnjax.initializers import Constant, Spec, Uniform, as_initializer, in_force
 from rnnjax.kernel import dot
 
 Array = jax.Array
+
+_PEEPHOLES = ("input", "forget", "output")  # the gates that have one, in the order of the parameter
 
 
 class LSTMState(NamedTuple):
@@ -81,23 +83,33 @@ class PeepholeLSTM(LSTM):
     in `LSTM`, and `peephole [3 * features]` for input, forget and output gate. Presets as in `LSTM`.
 
     Args:
-      peephole_init: initialiser of the peephole weights, zero unless given.
+      peephole_init: initialiser of the peephole weights, or a mapping from gate to initialiser; zero unless given.
     """
 
     equation: ClassVar = "i,f see c, o sees c';  c' = f*c + i*tanh(Wx+Uh+b);  h' = o*tanh(c')"
     source: ClassVar = "Gers, Schraudolph & Schmidhuber 2002, JMLR 3:115"
 
     _: dataclasses.KW_ONLY
-    peephole_init: Initializer = Constant(0.0)
+    peephole_init: Spec = Constant(0.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        spec = as_initializer(self.peephole_init, "PeepholeLSTM.peephole_init", _PEEPHOLES)
+        object.__setattr__(self, "peephole_init", spec)
+
+    @property
+    def dynamics(self) -> GatedCell:
+        return dataclasses.replace(super().dynamics, peephole_init=Constant(0.0))
 
     def init(self, key: Array, in_features: int) -> dict[str, Array]:
         key, peephole_key = jax.random.split(key)
         dtype = self.precision.dtype("params")
-        peephole = self.peephole_init.blocks(peephole_key, ("input", "forget", "output"), (self.features,), dtype)
+        initializer = in_force(self.peephole_init, Constant(0.0))
+        peephole = initializer.blocks(peephole_key, _PEEPHOLES, (self.features,), dtype)
         return {**super().init(key, in_features), "peephole": peephole}
 
     def gate_values(self, weights, carry, drive):
-        peephole = dict(zip(("input", "forget", "output"), jnp.split(weights["peephole"], 3), strict=True))
+        peephole = dict(zip(_PEEPHOLES, jnp.split(weights["peephole"], 3), strict=True))
         recurrent = self.split(dot(carry.h, weights["recurrent_kernel"]))
         i = jax.nn.sigmoid(drive["input"] + recurrent["input"] + peephole["input"] * carry.c)
         f = jax.nn.sigmoid(drive["forget"] + recurrent["forget"] + peephole["forget"] * carry.c)

@@ -113,8 +113,9 @@ def _rematerialised(run, carry, steps, remat, reverse):
 class _Tapped(KernelStandIn):
     """A kernel that records the products it takes part in.
 
-    `tap(h)` is the product with a constant kernel plus a probe that is zero: the cotangent of the probe is that of the
-    product. Any other use is noted: such a kernel is differentiated plainly.
+    `tap(h)` is the product plus a probe that is zero: the cotangent of the probe is that of the product. The derivative
+    in `_hoisted` holds the kernel constant by leaving it out of what it differentiates, not by `stop_gradient`, which
+    would cut second derivatives too. Any other use is noted: such a kernel is differentiated plainly.
     """
 
     def __init__(self, kernel: Any, probes: tuple[Array, ...] | None):
@@ -126,7 +127,7 @@ class _Tapped(KernelStandIn):
 
     def tap(self, h: Array) -> Array:
         h = h.astype(self.kernel.dtype)
-        product = jnp.dot(h, jax.lax.stop_gradient(self.kernel))
+        product = jnp.dot(h, self.kernel)
         if self.probes is not None:
             product = _add_zero(product, self.probes[len(self.operands)])
         self.operands.append(h)
@@ -197,7 +198,7 @@ def _is_matrix(leaf: Array) -> bool:
 
 
 def _products(advance, leaves, structure, initial, carry, steps):
-    """Which leaves are kernels used by `dot` alone, and the shapes of their products in one step: `{index: [shape]}`."""
+    """Which leaves are kernels used by `dot` alone, and the shapes of their products in a step: `{index: [shape]}`."""
     found: dict[int, list] = {}
 
     def trace(leaves, initial, carry, step):

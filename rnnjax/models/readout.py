@@ -1,0 +1,62 @@
+"""A recurrent layer with a linear readout: one output a sequence, or one a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rnnjax.cell import Cell
+from rnnjax.unroll import unroll
+
+Array = jax.Array
+PyTree = Any
+
+
+class RecurrentReadout(nn.Module):
+    """A cell over the inputs, and an affine map of its outputs.
+
+        y_t = cell(x_1 .. x_t),   output_t = V y_t + c
+
+    Many to one reads the output of each row's last valid step; many to many that of each step.
+
+    Attributes:
+      cell: any cell or wrapper; its parameters lie under "cell".
+      outputs: width of the readout; its parameters lie under "readout".
+      many_to_one: whether a row has one output or one a step.
+    """
+
+    cell: Cell
+    outputs: int
+    many_to_one: bool = True
+
+    @nn.compact
+    def __call__(
+        self, inputs: Array, lengths: Array | None = None, carry: PyTree | None = None
+    ) -> tuple[PyTree, Array]:
+        """Runs the model.
+
+        Args:
+          inputs: `[*batch, time, in_features]`.
+          lengths: `[*batch]`, or `None` where every row is full.
+          carry: the state before the first step, or `None`.
+
+        Returns:
+          The final carry, and `[*batch, outputs]` or `[*batch, time, outputs]`. A random stream "dropout" draws the
+          cell's masks; without it the model is deterministic.
+        """
+        params = self.param("cell", self.cell.init, inputs.shape[-1])
+        key = self.make_rng("dropout") if self.has_rng("dropout") else None
+        carry, ys = unroll(self.cell, params, inputs, carry, lengths=lengths, key=key)
+        if self.many_to_one:
+            ys = ys[..., -1, :] if lengths is None else last_valid(ys, lengths)
+        return carry, nn.Dense(self.outputs, name="readout", param_dtype=ys.dtype)(ys)
+
+
+def last_valid(ys: Array, lengths: Array) -> Array:
+    """The output of each row's last valid step, `[*batch, time, n], [*batch] -> [*batch, n]`; zero for length 0."""
+    index = jnp.maximum(lengths - 1, 0)[..., None, None]
+    last = jnp.take_along_axis(ys, index, axis=-2)[..., 0, :]
+    return jnp.where((lengths > 0)[..., None], last, 0)

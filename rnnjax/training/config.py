@@ -1,0 +1,70 @@
+"""What a training run is: one frozen value."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rnnjax.cell import Cell
+from rnnjax.errors import check
+from rnnjax.tasks import Task
+from rnnjax.training.optimizer import Optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A training run of a cell with a linear readout on a task.
+
+    Args:
+      task: what is learned.
+      cell: the recurrent layer.
+      optimizer: clipping, noise, optimiser and schedule.
+      steps: updates, at most.
+      batch_size: rows an update.
+      truncation: window of truncated back-propagation through time, in steps (Williams & Peng 1990, doi:10.1162/
+        neco.1990.2.4.490): each window is an update of its own, and hands its carry to the next; `None` goes through
+        the whole sequence. A window in which no target counts leaves the parameters as they are.
+      evaluate_every: updates between evaluations on the validation split; a divisor of `steps`.
+      evaluation_size: rows of an evaluation, where the task makes them.
+      stop_when_solved: whether to stop at the first evaluation that meets the task's criterion.
+      patience: stop after this many evaluations without a better value of the task's metric; `None` never does.
+      explosion_threshold: a gradient whose global norm exceeds this, before clipping, counts as exploded.
+      nonfinite_limit: an update with a gradient that is not finite is skipped; after this many in a row the run has
+        diverged and stops.
+
+    Raises:
+      InputError: a number out of range, or `evaluate_every` that does not divide `steps`.
+    """
+
+    task: Task
+    cell: Cell
+    optimizer: Optimizer = Optimizer()
+    _: dataclasses.KW_ONLY
+    steps: int = 2000
+    batch_size: int = 32
+    truncation: int | None = None
+    evaluate_every: int = 100
+    evaluation_size: int = 1000
+    stop_when_solved: bool = True
+    patience: int | None = None
+    explosion_threshold: float = 1e3
+    nonfinite_limit: int = 20
+
+    def __post_init__(self):
+        check(isinstance(self.task, Task), "Config.task", self.task, "a task")
+        check(isinstance(self.cell, Cell), "Config.cell", self.cell, "a cell")
+        check(isinstance(self.optimizer, Optimizer), "Config.optimizer", self.optimizer, "an Optimizer")
+        for field in ("steps", "batch_size", "evaluate_every", "evaluation_size", "nonfinite_limit"):
+            given = getattr(self, field)
+            check(isinstance(given, int) and given > 0, f"Config.{field}", given, "a positive int")
+        for field in ("truncation", "patience"):
+            given = getattr(self, field)
+            valid = given is None or (isinstance(given, int) and given > 0)
+            check(valid, f"Config.{field}", given, "a positive int, or None")
+        expected = f"a divisor of steps={self.steps}"
+        check(self.steps % self.evaluate_every == 0, "Config.evaluate_every", self.evaluate_every, expected)
+        check(self.explosion_threshold > 0, "Config.explosion_threshold", self.explosion_threshold, "a number > 0")
+
+    @property
+    def dynamics(self) -> Config:
+        """The run without where it starts from: equal for runs that can share one compiled program."""
+        return dataclasses.replace(self, cell=self.cell.dynamics)

@@ -1,0 +1,153 @@
+"""Optax chains from a typed configuration: clipping, noise, weight decay, optimiser, schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnjax.errors import check, check_choice
+
+Array = jax.Array
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """How gradients become updates: clip -> add noise -> optimiser -> decay -> learning rate.
+
+    Args:
+      name: "sgd", "momentum", "rmsprop", "adam" or "adamw".
+      learning_rate: the peak of the schedule.
+      schedule: "constant"; "step" (times `decay_rate` every `decay_steps` updates); "exponential" (the same, smoothly);
+        "cosine" (to zero at the last update; Loshchilov & Hutter 2017, arXiv:1608.03983).
+      warmup_steps: updates over which the rate rises linearly from zero.
+      decay_steps: period of "step" and "exponential", in updates.
+      decay_rate: factor of "step" and "exponential".
+      clip: "none"; "norm" rescales the whole gradient to a global norm of at most `clip_threshold` (Pascanu et al.
+        2013, arXiv:1211.5063); "value" clips each entry; "adaptive" bounds each unit's gradient by its weights' norm
+        (Brock et al. 2021, arXiv:2102.06171).
+      clip_threshold: the bound of the clipping.
+      momentum: of "momentum" (0.9 where left at 0) and "rmsprop" (0).
+      decay: of the second moment: b2 of Adam (0.999 where `None`), decay of RMSprop (0.9 where `None`).
+      b1: of Adam.
+      eps: of Adam and RMSprop.
+      weight_decay: decay of kernels, not of biases: decoupled in "adamw" (Loshchilov & Hutter 2019, arXiv:1711.05101),
+        added to the gradient (L2) in the others.
+      gradient_noise: eta of Gaussian gradient noise with variance eta / (1 + t)^0.55 (Neelakantan et al. 2015,
+        arXiv:1511.06807).
+
+    Raises:
+      InputError: an unknown name, or a number out of range.
+    """
+
+    name: str = "adam"
+    learning_rate: float = 1e-3
+    _: dataclasses.KW_ONLY
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    decay_steps: int = 1000
+    decay_rate: float = 0.5
+    clip: str = "norm"
+    clip_threshold: float = 1.0
+    momentum: float = 0.0
+    decay: float | None = None
+    b1: float = 0.9
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    gradient_noise: float = 0.0
+
+    def __post_init__(self):
+        check_choice("Optimizer.name", self.name, ("sgd", "momentum", "rmsprop", "adam", "adamw"))
+        check_choice("Optimizer.schedule", self.schedule, ("constant", "step", "exponential", "cosine"))
+        check_choice("Optimizer.clip", self.clip, ("none", "norm", "value", "adaptive"))
+        for field in ("learning_rate", "clip_threshold", "eps", "decay_rate", "decay_steps"):
+            check(0 < getattr(self, field) < float("inf"), f"Optimizer.{field}", getattr(self, field), "a number > 0")
+        for field in ("warmup_steps", "weight_decay", "gradient_noise"):
+            check(0 <= getattr(self, field) < float("inf"), f"Optimizer.{field}", getattr(self, field), "a number >= 0")
+        for field in ("momentum", "b1"):
+            check(0 <= getattr(self, field) < 1, f"Optimizer.{field}", getattr(self, field), "a number in [0, 1)")
+        check(self.decay is None or 0 < self.decay < 1, "Optimizer.decay", self.decay, "a number in (0, 1), or None")
+
+
+def schedule(config: Optimizer, steps: int) -> optax.Schedule:
+    """The learning rate by update, for a run of `steps` updates."""
+    rate = config.learning_rate
+    main = {
+        "constant": lambda: optax.constant_schedule(rate),
+        "step": lambda: optax.exponential_decay(rate, config.decay_steps, config.decay_rate, staircase=True),
+        "exponential": lambda: optax.exponential_decay(rate, config.decay_steps, config.decay_rate),
+        "cosine": lambda: optax.cosine_decay_schedule(rate, max(steps - config.warmup_steps, 1)),
+    }[config.schedule]()
+    if not config.warmup_steps:
+        return main
+    return optax.join_schedules([optax.linear_schedule(0.0, rate, config.warmup_steps), main], [config.warmup_steps])
+
+
+class ClipState(NamedTuple):
+    """State of the clipping; `clipped` is whether the last gradient was changed by it."""
+
+    inner: optax.OptState
+    clipped: Array
+
+
+def noting_clips(clip: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The same clipping, with a note in its state of whether it changed the last gradient."""
+
+    def init(params):
+        return ClipState(clip.init(params), jnp.zeros((), bool))
+
+    def update(updates, state, params=None):
+        clipped, inner = clip.update(updates, state.inner, params)
+        changed = [jnp.any(a != b) for a, b in zip(jax.tree.leaves(clipped), jax.tree.leaves(updates), strict=True)]
+        return clipped, ClipState(inner, jnp.any(jnp.stack(changed)))
+
+    return optax.GradientTransformation(init, update)
+
+
+def make_optimizer(config: Optimizer, steps: int, key: Array | None = None) -> optax.GradientTransformation:
+    """The Optax chain of a configuration, for a run of `steps` updates.
+
+    The key seeds the gradient noise; the chain keeps it in its state from `init` on, so that updates need none.
+    """
+    threshold = config.clip_threshold
+    clip = {
+        "none": optax.identity,
+        "norm": lambda: optax.clip_by_global_norm(threshold),
+        "value": lambda: optax.clip(threshold),
+        "adaptive": lambda: optax.adaptive_grad_clip(threshold),
+    }[config.clip]()
+    rule = {
+        "sgd": optax.identity,
+        "momentum": lambda: optax.trace(config.momentum or 0.9),
+        "rmsprop": lambda: _rmsprop(config),
+        "adam": lambda: optax.scale_by_adam(config.b1, config.decay or 0.999, config.eps),
+        "adamw": lambda: optax.scale_by_adam(config.b1, config.decay or 0.999, config.eps),
+    }[config.name]()
+    chain = [noting_clips(clip)]
+    if config.gradient_noise:
+        chain.append(optax.add_noise(config.gradient_noise, 0.55, jax.random.key(0) if key is None else key))
+    decay = [optax.add_decayed_weights(config.weight_decay, mask=_kernels)] if config.weight_decay else []
+    chain += [rule, *decay] if config.name == "adamw" else [*decay, rule]
+    return optax.chain(*chain, optax.scale_by_learning_rate(schedule(config, steps)))
+
+
+def _rmsprop(config: Optimizer) -> optax.GradientTransformation:
+    scale = optax.scale_by_rms(config.decay or 0.9, config.eps)
+    return optax.chain(scale, optax.trace(config.momentum)) if config.momentum else scale
+
+
+def _kernels(params: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
+
+
+def clipped(opt_state: optax.OptState) -> Array:
+    """Whether the last gradient was changed by the clipping."""
+    return next(part.clipped for part in jax.tree.leaves(opt_state, is_leaf=_is_clip) if _is_clip(part))
+
+
+def _is_clip(part: Any) -> bool:
+    return isinstance(part, ClipState)

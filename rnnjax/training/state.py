@@ -1,0 +1,71 @@
+"""All that changes while a run trains, in one pytree."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax.models import RecurrentReadout
+from rnnjax.training.config import Config
+from rnnjax.training.optimizer import make_optimizer
+
+Array = jax.Array
+PyTree = Any
+
+
+class TrainState(NamedTuple):
+    """The state of a run: what a checkpoint holds.
+
+    Attributes:
+      step: updates made, skipped ones included.
+      key: the run's key; all its data, noise and masks follow from this and `step`.
+      params: parameters of the model.
+      opt_state: state of the Optax chain.
+      carry: the recurrent state handed on between windows of truncated back-propagation, else `None`.
+      nonfinite: updates skipped in a row because the gradient was not finite.
+      best: best value of the task's metric on the validation split.
+      since_best: evaluations since then.
+      solved_at: the update at which an evaluation first met the task's criterion, or -1.
+      diverged: whether the run was stopped because its gradients stayed non-finite.
+      stopped: whether the run is over; further updates leave the state as it is.
+    """
+
+    step: Array
+    key: Array
+    params: PyTree
+    opt_state: PyTree
+    carry: PyTree
+    nonfinite: Array
+    best: Array
+    since_best: Array
+    solved_at: Array
+    diverged: Array
+    stopped: Array
+
+
+def make_model(config: Config) -> RecurrentReadout:
+    """The model of a run."""
+    return RecurrentReadout(config.cell, config.task.outputs, config.task.many_to_one)
+
+
+def initial_state(key: Array, config: Config) -> TrainState:
+    """The state before the first update: a pure function of the key and the configuration."""
+    params_key, noise_key, run_key = jax.random.split(key, 3)
+    inputs = jnp.zeros((1, 1, config.task.in_features))
+    params = make_model(config).init(params_key, inputs)["params"]
+    optimizer = make_optimizer(config.optimizer, config.steps, noise_key)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        key=run_key,
+        params=params,
+        opt_state=optimizer.init(params),
+        carry=config.cell.initial_carry((config.batch_size,)) if config.truncation else None,
+        nonfinite=jnp.zeros((), jnp.int32),
+        best=jnp.asarray(jnp.inf if config.task.mode == "min" else -jnp.inf, jnp.float32),
+        since_best=jnp.zeros((), jnp.int32),
+        solved_at=-jnp.ones((), jnp.int32),
+        diverged=jnp.zeros((), bool),
+        stopped=jnp.zeros((), bool),
+    )

@@ -1,0 +1,87 @@
+"""One optimiser step: `(state, batch) -> (state, metrics)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnjax.tasks import Batch
+from rnnjax.training.config import Config
+from rnnjax.training.optimizer import clipped, make_optimizer
+from rnnjax.training.state import TrainState, make_model
+
+Array = jax.Array
+PyTree = Any
+
+
+def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState, Batch], tuple[TrainState, dict]]:
+    """The update of a run.
+
+    Args:
+      config: the run.
+      axis: name of a mapped axis over which the batch is split (`jax.pmap`); gradients and metrics are those of the
+        whole batch on each device.
+
+    Returns:
+      A pure function `(state, batch) -> (state, metrics)`. Metrics, all scalars: "loss", "grad_norm" (global, before
+      clipping), "update_norm", "clipped" (0 or 1), "nonfinite" (1 where the update was skipped for its gradient) and
+      "exploded" (1 where the norm exceeded the threshold, or was not finite).
+    """
+    model, optimizer = make_model(config), make_optimizer(config.optimizer, config.steps)
+    full_rows = not config.task.variable_length and not config.truncation
+
+    def loss(params, carry, batch, key):
+        lengths = None if full_rows else batch.lengths
+        carry, outputs = model.apply({"params": params}, batch.inputs, lengths, carry, rngs={"dropout": key})
+        share = 1.0
+        if axis is not None:  # devices may hold different numbers of targets that count
+            count = batch.mask.sum()
+            share = count / jnp.maximum(jax.lax.pmean(count, axis), 1e-9)
+        return config.task.loss(outputs, batch) * share, carry
+
+    def update(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step)
+        if axis is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis))
+        (value, carry), gradients = jax.value_and_grad(loss, has_aux=True)(state.params, state.carry, batch, key)
+        counts = batch.mask.sum() > 0
+        if axis is not None:
+            value, gradients = jax.lax.pmean((value, gradients), axis)
+            counts = jax.lax.psum(counts, axis) > 0
+        norm = optax.global_norm(gradients)
+        finite = jnp.isfinite(norm) & jnp.isfinite(value)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        apply = finite & counts
+        params, opt_state = _choose(
+            apply, (optax.apply_updates(state.params, updates), opt_state), (state.params, state.opt_state)
+        )
+        nonfinite = jnp.where(finite, 0, state.nonfinite + 1)
+        metrics = {
+            "loss": value,
+            "grad_norm": norm,
+            "update_norm": jnp.where(apply, optax.global_norm(updates), 0.0),
+            "clipped": clipped(opt_state) & apply,
+            "nonfinite": ~finite,
+            "exploded": ~(norm <= config.explosion_threshold),
+        }
+        diverged = state.diverged | (nonfinite >= config.nonfinite_limit)
+        state = state._replace(
+            step=state.step + 1,
+            params=params,
+            opt_state=opt_state,
+            carry=jax.lax.stop_gradient(carry) if config.truncation else None,
+            nonfinite=nonfinite,
+            diverged=diverged,
+            stopped=state.stopped | diverged,
+        )
+        return state, {name: jnp.asarray(metric, jnp.float32) for name, metric in metrics.items()}
+
+    return update
+
+
+def _choose(condition: Array, one: PyTree, other: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)

@@ -1,0 +1,43 @@
+"""Memory tasks as pure samplers, each with its loss, its criterion of success and its memoryless baseline.
+
+```python
+task = rnnjax.tasks.get("adding", length=200, variant="halves")
+batch = task.sample(jax.random.key(0), batch_size=32)       # inputs [batch, time, in_features], targets, mask, lengths
+loss = task.loss(outputs, batch)                            # compare with task.baseline
+task.solved(task.metrics(outputs, task.evaluation("test")))
+```
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rnnjax.errors import check, check_choice
+from rnnjax.tasks.adding import Adding
+from rnnjax.tasks.copy_memory import CopyMemory
+from rnnjax.tasks.digits import Digits
+from rnnjax.tasks.latch import Latch
+from rnnjax.tasks.task import Batch, Task
+from rnnjax.tasks.temporal_order import TemporalOrder
+
+__all__ = ["REGISTRY", "Adding", "Batch", "CopyMemory", "Digits", "Latch", "Task", "TemporalOrder", "get"]
+
+REGISTRY: dict[str, type[Task]] = {task.name: task for task in (Adding, CopyMemory, TemporalOrder, Latch, Digits)}
+
+
+def get(name: str, **options: Any) -> Task:
+    """The task of that name in the registry, with its options.
+
+    Args:
+      name: one of `REGISTRY`.
+      **options: the fields of the task's class.
+
+    Raises:
+      InputError: an unknown name, an option that the task does not have, or a value that it refuses.
+    """
+    check_choice("name", name, tuple(REGISTRY))
+    fields = [field.name for field in dataclasses.fields(REGISTRY[name])]
+    for option, given in options.items():
+        check(option in fields, option, given, f"an option of the task {name!r}, one of " + ", ".join(fields))
+    return REGISTRY[name](**options)

@@ -1,0 +1,1 @@
+"""Published results, one a file: configuration, run, and the paper's numbers as claims."""

@@ -21,7 +21,7 @@ help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.installed ## run the first experiment in its laptop size
-	$(BIN)/python -m experiments run vanishing_gradient --preset laptop
+	$(BIN)/python -m experiments run vanishing_gradient --preset laptop --overwrite
 
 test: $(VENV)/.installed-test ## run the tests: make test ARGS="-k lstm -m 'not slow'" WORKERS=4
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)

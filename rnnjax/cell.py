@@ -106,7 +106,11 @@ class Cell(abc.ABC):
         """One step from the state, for the drive of that step: `(weights, carry, drive) -> (carry, y)`."""
 
     def gate_values(self, weights: PyTree, carry: PyTree, drive: PyTree) -> dict[str, Array]:
-        """The activations of the gates in one step, by the names in `gates`; empty for a cell without gates."""
+        """The activations of the gates in one step, by the names in `gates` and in their order.
+
+        Gate plots and statistics read them here: a cell that names gates defines it, and `recur` builds on it. Empty
+        for a cell without gates.
+        """
         del weights, carry, drive
         return {}
 
@@ -188,7 +192,7 @@ def _abstract_params(cell: Cell, widths: tuple[int, ...], structure: Any, x64: b
 def abstract_params(cell: Cell, in_features: int) -> PyTree:
     """Shapes and dtypes of the parameters of a cell, without computing them."""
     widths, structure = jax.tree.flatten(in_features)
-    return _abstract_params(cell, tuple(widths), structure, jax.config.jax_enable_x64)
+    return _abstract_params(cell, tuple(widths), structure, jax.config.read("jax_enable_x64"))
 
 
 def check_call(cell: Cell, params: PyTree, xs: PyTree, carry: PyTree | None, time_axes: int = 0) -> tuple[int, ...]:

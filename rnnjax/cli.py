@@ -159,6 +159,12 @@ class Train:
     """constant, step, exponential or cosine."""
     warmup_steps: int = 0
     """Updates of linear warm-up."""
+    decay_steps: int = 1000
+    """Period of the schedules step and exponential, in updates."""
+    decay_rate: float = 0.5
+    """Factor of the schedules step and exponential."""
+    momentum: float = 0.0
+    """Momentum of the optimisers momentum (0.9 where 0) and rmsprop."""
     clip_norm: float | None = None
     """Clip the gradient's global norm. Without any of the clip options nothing is clipped."""
     clip_value: float | None = None
@@ -173,6 +179,8 @@ class Train:
     """Window of truncated back-propagation through time."""
     evaluate_every: int = 100
     """Updates between evaluations."""
+    evaluation_size: int = 1000
+    """Rows of an evaluation."""
     patience: int | None = None
     """Stop after so many evaluations without progress."""
     keep_going: bool = False
@@ -236,6 +244,9 @@ class Train:
             self.learning_rate,
             schedule=self.schedule,
             warmup_steps=self.warmup_steps,
+            decay_steps=self.decay_steps,
+            decay_rate=self.decay_rate,
+            momentum=self.momentum,
             clip=clip,
             clip_threshold=threshold,
             weight_decay=self.weight_decay,
@@ -249,6 +260,7 @@ class Train:
             batch_size=self.batch_size,
             truncation=self.truncation,
             evaluate_every=min(self.evaluate_every, self.steps),
+            evaluation_size=self.evaluation_size,
             stop_when_solved=not self.keep_going,
             patience=self.patience,
         )
@@ -293,9 +305,9 @@ class Evaluate:
         if self.json:
             print(json.dumps({"checkpoint": step, "split": self.split, "seeds": rows}, indent=2))
             return
-        table = _table("seed", *rows[0], title=f"{self.split} split, {self.which} checkpoint (update {step})")
-        for seed, row in enumerate(rows):
-            table.add_row(str(seed), *(f"{value:.4g}" for value in row.values()))
+        table = _table(*rows[0], title=f"{self.split} split, {self.which} checkpoint (update {step})")
+        for row in rows:
+            table.add_row(*(f"{value:.4g}" for value in row.values()))
         _print(table)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -82,7 +83,7 @@ class Uniform(Initializer):
 class Glorot(Initializer):
     """Variance 2 / (fan_in + fan_out) of the block (Glorot & Bengio 2010, AISTATS, PMLR 9:249)."""
 
-    distribution: str = "uniform"
+    distribution: Literal["uniform", "normal", "truncated_normal"] = "uniform"
 
     def __post_init__(self):
         check_choice("Glorot.distribution", self.distribution, ("uniform", "normal", "truncated_normal"))
@@ -96,7 +97,7 @@ class Glorot(Initializer):
 class Lecun(Initializer):
     """Variance 1 / fan_in of the block (LeCun et al. 1998, Efficient BackProp)."""
 
-    distribution: str = "truncated_normal"
+    distribution: Literal["uniform", "normal", "truncated_normal"] = "truncated_normal"
 
     def __post_init__(self):
         check_choice("Lecun.distribution", self.distribution, ("uniform", "normal", "truncated_normal"))
@@ -225,9 +226,10 @@ def as_initializer(spec: Spec, argument: str, gates: tuple[str, ...]) -> Initial
     chosen = []
     for gate, value in spec.items():
         check_choice(f"{argument} gate", gate, gates)
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        check(numeric or isinstance(value, Initializer), f"{argument}[{gate!r}]", value, "an Initializer or a number")
-        chosen.append((gate, Constant(float(value)) if numeric else value))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = Constant(float(value))
+        check(isinstance(value, Initializer), f"{argument}[{gate!r}]", value, "an Initializer or a number")
+        chosen.append((gate, value))
     return PerGate(tuple(chosen))
 
 

@@ -50,6 +50,6 @@ class Precision:
           InputError: float64 is asked for while JAX has it switched off.
         """
         dtype = jnp.dtype(getattr(self, role))
-        if dtype == jnp.float64 and not jax.config.jax_enable_x64:
+        if dtype == jnp.float64 and not jax.config.read("jax_enable_x64"):
             raise InputError(f"Precision.{role}", "float64", "jax_enable_x64 to be on, or a narrower dtype")
         return dtype

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from typing import Any
 
 from rnnjax.errors import InputError
@@ -13,7 +14,7 @@ def to_json(value: Any) -> Any:
     """A configuration as JSON values. A dataclass becomes `{"type": "module:Class", ...}` with all its fields.
 
     Raises:
-      InputError: a value that JSON cannot hold, such as a function: give it by name.
+      InputError: a value that JSON cannot hold, such as an infinite number, or a function: give it by name.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -22,6 +23,8 @@ def to_json(value: Any) -> Any:
         return [to_json(item) for item in value]
     if isinstance(value, dict) and "type" not in value:
         return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError("configuration", value, "numbers that are finite")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError("configuration", value, "numbers, strings, tuples and dataclasses (functions by name)")
@@ -51,7 +54,7 @@ def _dataclass(name: Any, argument: str) -> type:
     try:
         module, _, qualname = name.partition(":")
         cls = getattr(importlib.import_module(module), qualname)
-    except (AttributeError, ImportError, ValueError):
+    except (AttributeError, ImportError, TypeError, ValueError):
         raise InputError(argument, name, "the name of a class, as module:Class") from None
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise InputError(argument, name, "the name of a dataclass")

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from rnnjax.cell import Cell, check_call, checked_key
 from rnnjax.engines import ENGINES
@@ -143,6 +144,7 @@ def bidirectional(
     for name in options:
         check_choice("option", name, ("lengths", "resets", "time_major", "engine", "remat", "unroll", "hoist"))
     carries = (None, None) if carry is None else carry
+    key = checked_key(key)
     keys = (None, None) if key is None else tuple(jax.random.split(key))
     one, ys = unroll(forward, params[0], xs, carries[0], key=keys[0], **options)
     other, zs = unroll(backward, params[1], xs, carries[1], key=keys[1], reverse=True, **options)
@@ -169,7 +171,7 @@ def _checked_lengths(lengths, batch_shape, time):
     check(jnp.issubdtype(lengths.dtype, jnp.integer), "lengths", f"dtype {lengths.dtype}", "an integer dtype")
     if lengths.shape != batch_shape:
         raise InputError("lengths", f"shape {lengths.shape}", f"shape {batch_shape}, the batch axes of xs")
-    if not isinstance(lengths, jax.core.Tracer) and lengths.size:
+    if not isinstance(lengths, Tracer) and lengths.size:
         known = np.asarray(lengths)  # not jnp: inside `jit` its operations are traced even on a known array
         low, high = int(known.min()), int(known.max())
         check(low >= 0 and high <= time, "lengths", high if high > time else low, f"ints in 0..{time}, the time axis")

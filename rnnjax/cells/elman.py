@@ -28,7 +28,7 @@ class Elman(GatedCell):
         h' = phi(W x + U h + b)
 
     Elman 1990, doi:10.1207/s15516709cog1402_1. The paper gives no distribution for the weights, so "paper" is
-    "default" here: a Glorot-uniform kernel and an orthogonal recurrent kernel; "torch", "keras" and "flax" reproduce
+    "default" here: a LeCun-normal kernel and an orthogonal recurrent kernel; "torch", "keras" and "flax" reproduce
     `torch.nn.RNN` (its two biases summed), `keras.layers.SimpleRNN` and `flax.linen.SimpleCell`.
 
     Args:

@@ -35,7 +35,7 @@ class Preset(NamedTuple):
     bias: Initializer = Constant(0.0)
 
 
-DEFAULT = Preset(Glorot(), Orthogonal())
+DEFAULT = Preset(Lecun(), Orthogonal())
 TORCH = Preset(Uniform(), Uniform(), Uniform(draws=2))
 KERAS = Preset(Fused(Glorot()), Fused(Orthogonal()))
 FLAX = Preset(Lecun(), Orthogonal())

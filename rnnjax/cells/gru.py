@@ -34,7 +34,7 @@ class GRU(GatedCell):
     2.0}`, is what a forget bias is to an LSTM. Parameters as in every gated cell, and `recurrent_bias [features]`, the
     b_h of the candidate, where `reset_after`.
 
-    Presets: "default" draws Glorot-uniform kernels and recurrent kernels orthogonal per gate; "paper" draws the
+    Presets: "default" draws LeCun-normal kernels and recurrent kernels orthogonal per gate; "paper" draws the
     kernel from N(0, 0.01^2) and recurrent kernels orthogonal per gate; "torch", "keras" and "flax" reproduce
     `torch.nn.GRU` (biases of reset and update gate summed), `keras.layers.GRU` and `flax.linen.GRUCell`.
 

@@ -31,7 +31,7 @@ class Jordan(GatedCell):
     Jordan 1986, ICS report 8604 (reprinted 1997, doi:10.1016/S0166-4115(97)80111-2). The carry is y. Parameters:
     `kernel [in_features, features]`, `recurrent_kernel [output_size, features]`, `bias [features]`,
     `output_kernel [features, output_size]`, `output_bias [output_size]`. The report gives no distribution for the
-    weights: "paper" is "default", Glorot-uniform kernels and an orthogonal recurrent kernel.
+    weights: "paper" is "default", LeCun-normal kernels and an orthogonal recurrent kernel.
 
     Args:
       features: width of the hidden layer.

@@ -35,7 +35,7 @@ class LSTM(GatedCell):
     Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; the forget gate is that of Gers, Schmidhuber &
     Cummins 2000, doi:10.1162/089976600300015015.
 
-    Presets: "default" draws Glorot-uniform kernels, recurrent kernels orthogonal per gate, and forget bias 1 (the
+    Presets: "default" draws LeCun-normal kernels, recurrent kernels orthogonal per gate, and forget bias 1 (the
     advice of Jozefowicz et al. 2015); "paper" draws everything from U(-0.1, 0.1) as the experiments of 1997 did, with
     forget bias 1; "torch", "keras" and "flax" reproduce the distributions of `torch.nn.LSTM` (its two biases summed),
     `keras.layers.LSTM` and `flax.linen.OptimizedLSTMCell`. For chrono initialisation: `bias_init=Chrono(t_max)`.

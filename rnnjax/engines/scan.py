@@ -69,7 +69,7 @@ def scan(
             after, y = _where(valid, after, carry), _where(valid, y, jnp.zeros_like(y))
         return after, (y, after if return_carries else None)
 
-    loop = dict(reverse=reverse, unroll=unroll or 1)
+    loop: dict[str, Any] = dict(reverse=reverse, unroll=unroll or 1)
     if remat or not hoist:
         run = lambda c, s: jax.lax.scan(lambda c, s: advance(weights, initial, c, s), c, s, **loop)  # noqa: E731
         carry, (ys, carries) = _rematerialised(run, carry, steps, remat, reverse) if remat else run(carry, steps)
@@ -88,8 +88,8 @@ def _where(condition: Array, chosen: PyTree, other: PyTree) -> PyTree:
 def _rematerialised(run, carry, steps, remat, reverse):
     """The loop in blocks, of which only the carries between them are kept for the backward pass."""
     time = jax.tree.leaves(steps)[0].shape[0]
-    block = {True: 1, "sqrt": math.isqrt(max(time - 1, 0)) + 1}.get(remat, remat)
-    block = max(1, min(int(block), time))
+    block = math.isqrt(max(time - 1, 0)) + 1 if remat == "sqrt" else int(remat)
+    block = max(1, min(block, time))
     whole = time - time % block
     run = jax.checkpoint(run)
     head = jax.tree.map(lambda leaf: leaf[:whole].reshape(whole // block, block, *leaf.shape[1:]), steps)

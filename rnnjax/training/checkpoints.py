@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import pathlib
+import zlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
@@ -27,6 +30,9 @@ class Checkpoints:
       path: the folder.
       keep: how many of the newest to keep.
       mode: whether the metric given to `save` is better when small ("min") or large ("max"); the best is kept as well.
+
+    Raises:
+      InputError: the folder holds checkpoints that cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike, *, keep: int = 3, mode: str = "min"):
@@ -40,12 +46,17 @@ class Checkpoints:
             best_mode="max",
             enable_async_checkpointing=True,
         )
-        self._manager = ocp.CheckpointManager(self.path, options=options)
+        self._worst = -1e30 * sign
+        try:
+            self._manager = ocp.CheckpointManager(self.path, options=options)
+        except Exception as error:  # such as that of a damaged metrics file
+            raise InputError("checkpoints", f"{self.path}", f"whole checkpoints ({_reason(error)})") from None
 
     def save(self, step: int, state: PyTree, value: float) -> None:
-        """Starts writing a checkpoint, with the metric by which the best is chosen."""
-        worst = -1e30 if value != value else value
-        self._manager.save(step, args=ocp.args.StandardSave(_without_keys(state)), metrics={"value": worst})
+        """Starts writing a checkpoint, with the metric by which the best is chosen; NaN is the worst."""
+        state = _without_keys(state)
+        metrics = {"value": self._worst if value != value else value, "checksum": _checksum(state)}
+        self._manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics)
 
     def latest(self) -> int | None:
         """The newest checkpoint's update number, or `None`."""
@@ -65,17 +76,24 @@ class Checkpoints:
         Raises:
           InputError: there is none, it is corrupt, or it holds another state.
         """
-        template = jax.eval_shape(_without_keys, like)
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])  # whatever devices it was saved from
+        template = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+            jax.eval_shape(_without_keys, like),
+        )
+        found, expected = f"{self.path / str(step)}", "a whole checkpoint of this run's state"
         try:
             restored = self._manager.restore(step, args=ocp.args.StandardRestore(template))
+            restored = jax.tree.map(jnp.asarray, jax.device_get(restored))  # bound to no device, as at the start
+            checksum = (self._manager.metrics(step) or {}).get("checksum")
         except Exception as error:  # Orbax raises many kinds for a damaged or foreign checkpoint
-            reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-            found = f"{self.path / str(step)}"
-            raise InputError("checkpoint", found, f"a whole checkpoint of this run's state ({reason})") from None
+            raise InputError("checkpoint", found, f"{expected} ({_reason(error)})") from None
         for (path, leaf), wanted in zip(jax.tree.leaves_with_path(restored), jax.tree.leaves(template), strict=True):
             if leaf.shape != wanted.shape or leaf.dtype != wanted.dtype:
                 name = f"checkpoint {step} {jax.tree_util.keystr(path)}"
                 raise InputError(name, f"shape {leaf.shape} of {leaf.dtype}", f"shape {wanted.shape} of {wanted.dtype}")
+        if checksum != _checksum(restored):
+            raise InputError("checkpoint", found, f"{expected} (its checksum is another)")
         return _with_keys(restored, like)
 
     def close(self) -> None:
@@ -84,8 +102,20 @@ class Checkpoints:
         self._manager.close()
 
 
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+
+
+def _checksum(state: PyTree) -> int:
+    """Of all the bytes of a state: what Orbax stores is not checked against damage everywhere."""
+    checksum = 0
+    for leaf in jax.tree.leaves(state):
+        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
+    return checksum
+
+
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _without_keys(state: PyTree) -> PyTree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 
 from rnnjax.cell import Cell
 from rnnjax.errors import check
@@ -62,7 +63,9 @@ class Config:
             check(valid, f"Config.{field}", given, "a positive int, or None")
         expected = f"a divisor of steps={self.steps}"
         check(self.steps % self.evaluate_every == 0, "Config.evaluate_every", self.evaluate_every, expected)
-        check(self.explosion_threshold > 0, "Config.explosion_threshold", self.explosion_threshold, "a number > 0")
+        threshold = self.explosion_threshold
+        valid = isinstance(threshold, numbers.Real) and threshold > 0
+        check(valid, "Config.explosion_threshold", threshold, "a number > 0")
 
     @property
     def dynamics(self) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ def split_over_devices(config: Config, devices: int) -> Callable[[TrainState], t
     """`make_chunk` with the rows of each batch split over devices: the same state in, the same state out.
 
     Every device draws the whole batch, which costs little for a task that makes its sequences, and keeps its own rows:
-    so the run is that of one device, up to the order of summation.
+    so the run is that of one device, up to the order of summation. (Dropout masks are drawn by each device for its own
+    rows, and differ from those that one device draws.)
 
     Args:
       config: the run.
@@ -29,7 +31,7 @@ def split_over_devices(config: Config, devices: int) -> Callable[[TrainState], t
     available = jax.local_device_count()
     check(1 <= devices <= available, "devices", devices, f"a number of devices in 1..{available}")
     check(config.batch_size % devices == 0, "devices", devices, f"a divisor of batch_size={config.batch_size}")
-    axes = TrainState(*(None,) * len(TrainState._fields))._replace(carry=0)
+    axes: Any = TrainState._make([0 if field == "carry" else None for field in TrainState._fields])
     on_each = make_chunk(config, "batch")
     mapped = jax.pmap(lambda state, _: on_each(state), "batch", in_axes=(axes, 0), out_axes=(axes, None))
 

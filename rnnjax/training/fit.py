@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +99,8 @@ def evaluate(params, config: Config, split: str = "validation") -> dict[str, Arr
     """
     batch: Batch = config.task.evaluation(split, config.evaluation_size)
     lengths = batch.lengths if config.task.variable_length else None
-    _, outputs = make_model(config).apply({"params": params}, batch.inputs, lengths)
+    outcome: Any = make_model(config).apply({"params": params}, batch.inputs, lengths)
+    _, outputs = outcome
     return {name: jnp.asarray(value, jnp.float32) for name, value in config.task.metrics(outputs, batch).items()}
 
 

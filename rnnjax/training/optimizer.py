@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +24,7 @@ class Optimizer:
       name: "sgd", "momentum", "rmsprop", "adam" or "adamw".
       learning_rate: the peak of the schedule.
       schedule: "constant"; "step" (times `decay_rate` every `decay_steps` updates); "exponential" (the same, smoothly);
-        "cosine" (to zero at the last update; Loshchilov & Hutter 2017, arXiv:1608.03983).
+        "cosine" (to zero after the last update; Loshchilov & Hutter 2017, arXiv:1608.03983).
       warmup_steps: updates over which the rate rises linearly from zero.
       decay_steps: period of "step" and "exponential", in updates.
       decay_rate: factor of "step" and "exponential".
@@ -51,7 +52,7 @@ class Optimizer:
     warmup_steps: int = 0
     decay_steps: int = 1000
     decay_rate: float = 0.5
-    clip: str = "norm"
+    clip: str = "none"
     clip_threshold: float = 1.0
     momentum: float = 0.0
     decay: float | None = None
@@ -65,12 +66,16 @@ class Optimizer:
         check_choice("Optimizer.schedule", self.schedule, ("constant", "step", "exponential", "cosine"))
         check_choice("Optimizer.clip", self.clip, ("none", "norm", "value", "adaptive"))
         for field in ("learning_rate", "clip_threshold", "eps", "decay_rate", "decay_steps"):
-            check(0 < getattr(self, field) < float("inf"), f"Optimizer.{field}", getattr(self, field), "a number > 0")
+            given = getattr(self, field)
+            check(_is_number(given) and 0 < given < float("inf"), f"Optimizer.{field}", given, "a number > 0")
         for field in ("warmup_steps", "weight_decay", "gradient_noise"):
-            check(0 <= getattr(self, field) < float("inf"), f"Optimizer.{field}", getattr(self, field), "a number >= 0")
+            given = getattr(self, field)
+            check(_is_number(given) and 0 <= given < float("inf"), f"Optimizer.{field}", given, "a number >= 0")
         for field in ("momentum", "b1"):
-            check(0 <= getattr(self, field) < 1, f"Optimizer.{field}", getattr(self, field), "a number in [0, 1)")
-        check(self.decay is None or 0 < self.decay < 1, "Optimizer.decay", self.decay, "a number in (0, 1), or None")
+            given = getattr(self, field)
+            check(_is_number(given) and 0 <= given < 1, f"Optimizer.{field}", given, "a number in [0, 1)")
+        valid = self.decay is None or (_is_number(self.decay) and 0 < self.decay < 1)
+        check(valid, "Optimizer.decay", self.decay, "a number in (0, 1), or None")
 
 
 def schedule(config: Optimizer, steps: int) -> optax.Schedule:
@@ -138,6 +143,10 @@ def make_optimizer(config: Optimizer, steps: int, key: Array | None = None) -> o
 def _rmsprop(config: Optimizer) -> optax.GradientTransformation:
     scale = optax.scale_by_rms(config.decay or 0.9, config.eps)
     return optax.chain(scale, optax.trace(config.momentum)) if config.momentum else scale
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, numbers.Real) and not isinstance(given, bool)
 
 
 def _kernels(params: PyTree) -> PyTree:

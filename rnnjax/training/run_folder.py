@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -34,6 +35,11 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
+    def environment(self) -> pathlib.Path:
+        """The file with what the run depended on besides its configuration."""
+        return self.path / "environment.json"
+
+    @property
     def metrics(self) -> pathlib.Path:
         """The file with one line of JSON a record."""
         return self.path / "metrics.jsonl"
@@ -47,21 +53,21 @@ class RunFolder:
         """Makes the folder and writes config.json and environment.json.
 
         Raises:
-          InputError: the folder holds something already, and `overwrite` is off or it is no run's folder; or it cannot
-            be written.
+          InputError: the folder holds something already, and `overwrite` is off or it is no run's folder; it cannot be
+            written; or the configuration cannot.
         """
+        written = to_json(config)  # before anything is deleted
         try:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 if not overwrite:
                     raise InputError("out", str(self.path), "a new or empty folder (or --resume, or --overwrite)")
-                if not self.config.is_file():
-                    raise InputError(
-                        "out", str(self.path), "a run's folder (without config.json it is not overwritten)"
-                    )
+                if not (self.config.is_file() and self.environment.is_file()):
+                    expected = "a run's folder (without config.json and environment.json it is not overwritten)"
+                    raise InputError("out", str(self.path), expected)
                 shutil.rmtree(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / "environment.json", environment())
-            write_json(self.config, to_json(config))
+            write_json(self.environment, environment())
+            write_json(self.config, written)
         except OSError as error:
             raise InputError("out", str(self.path), f"a folder that can be written ({error.strerror})") from None
 
@@ -123,7 +129,6 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 def environment() -> dict[str, Any]:
     """What a run depends on besides its configuration: versions, devices, the command."""
     import flax
-    import jaxlib
     import numpy
     import optax
 
@@ -132,7 +137,7 @@ def environment() -> dict[str, Any]:
         "rnnjax": rnnjax.__version__,
         "python": platform.python_version(),
         "jax": jax.__version__,
-        "jaxlib": jaxlib.__version__,
+        "jaxlib": importlib.metadata.version("jaxlib"),
         "flax": flax.__version__,
         "optax": optax.__version__,
         "numpy": numpy.__version__,
@@ -140,6 +145,6 @@ def environment() -> dict[str, Any]:
         "backend": jax.default_backend(),
         "devices": [device.device_kind for device in devices],
         "cores": os.cpu_count(),
-        "x64": jax.config.jax_enable_x64,
+        "x64": jax.config.read("jax_enable_x64"),
         "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
     }

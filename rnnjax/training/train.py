@@ -30,8 +30,8 @@ class Run(NamedTuple):
     Attributes:
       state: final states, with a leading axis over seeds.
       records: one a seed and evaluation, as in metrics.jsonl: "step", "seed", means over the updates since the last
-        evaluation ("loss", "grad_norm", "update_norm", "clip_rate"), "grad_norm_max", counts ("nonfinite",
-        "exploded"), and "validation" with the task's metrics.
+        evaluation in which a target counted ("loss", "grad_norm", "update_norm", "clip_rate"), "grad_norm_max", counts
+        ("nonfinite", "exploded"), "validation" with the task's metrics, and "seconds" of the host's clock.
       summary: a dict a seed: "seed", "steps", "solved_at" (or `None`), "best", "diverged", "exploded" and "nonfinite"
         (numbers of updates).
     """
@@ -137,15 +137,16 @@ def train(
     return Run(state, records, summary)
 
 
-def evaluate_run(
-    out: str | os.PathLike, split: str = "test", which: str = "best"
-) -> tuple[list[dict[str, float]], int]:
-    """The task's metrics of a finished or interrupted run on a split, a dict a seed, and the checkpoint's update.
+def evaluate_run(out: str | os.PathLike, split: str = "test", which: str = "best") -> tuple[list[dict[str, Any]], int]:
+    """The task's metrics of a finished or interrupted run on a split, and the update of the checkpoint they belong to.
 
     Args:
       out: the run's folder.
       split: "test" or "validation".
       which: the "best" checkpoint on the validation split, or the "latest".
+
+    Returns:
+      A dict a seed, with "seed" and the task's metrics, and the number of updates.
 
     Raises:
       InputError: no run's folder, no checkpoint, a damaged one, or an unknown split or choice.
@@ -165,7 +166,8 @@ def evaluate_run(
     state = checkpoints.restore(step, abstract)
     checkpoints.close()
     metrics = over_runs(functools.partial(evaluate, config=config.dynamics, split=split), "serial")(state.params)
-    return [{name: float(value[i]) for name, value in metrics.items()} for i in range(len(seeds))], step
+    named = {name: np.asarray(value, float) for name, value in metrics.items()}
+    return [{"seed": seed, **{name: float(of[i]) for name, of in named.items()}} for i, seed in enumerate(seeds)], step
 
 
 @functools.lru_cache(maxsize=64)
@@ -209,15 +211,20 @@ def _read(folder: RunFolder) -> dict[str, Any]:
 def _records(history: History, seeds, running, step: int, seconds: float) -> list[dict[str, Any]]:
     updates = {name: np.asarray(value, float) for name, value in history.updates.items()}
     evaluations = {name: np.asarray(value, float) for name, value in history.evaluations.items()}
+    counted = updates["counted"] > 0
+
+    def mean(name, i):
+        return float(updates[name][i][counted[i]].mean()) if counted[i].any() else float("nan")
+
     return [
         {
             "step": step,
             "seed": seed,
-            "loss": float(updates["loss"][i].mean()),
-            "grad_norm": float(updates["grad_norm"][i].mean()),
+            "loss": mean("loss", i),
+            "grad_norm": mean("grad_norm", i),
             "grad_norm_max": float(updates["grad_norm"][i].max()),
-            "update_norm": float(updates["update_norm"][i].mean()),
-            "clip_rate": float(updates["clipped"][i].mean()),
+            "update_norm": mean("update_norm", i),
+            "clip_rate": mean("clipped", i),
             "nonfinite": int(updates["nonfinite"][i].sum()),
             "exploded": int(updates["exploded"][i].sum()),
             "validation": {name: float(value[i]) for name, value in evaluations.items()},

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax.tasks import Batch
+from rnnjax.training.batches import windows
 from rnnjax.training.config import Config
 from rnnjax.training.optimizer import clipped, make_optimizer
 from rnnjax.training.state import TrainState, make_model
@@ -28,15 +29,17 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
 
     Returns:
       A pure function `(state, batch) -> (state, metrics)`. Metrics, all scalars: "loss", "grad_norm" (global, before
-      clipping), "update_norm", "clipped" (0 or 1), "nonfinite" (1 where the update was skipped for its gradient) and
-      "exploded" (1 where the norm exceeded the threshold, or was not finite).
+      clipping), "update_norm", "clipped" (0 or 1), "nonfinite" (1 where the update was skipped for its gradient),
+      "exploded" (1 where the norm exceeded the threshold, or was not finite) and "counted" (0 where no target counted:
+      loss and norms are then zero and say nothing).
     """
     model, optimizer = make_model(config), make_optimizer(config.optimizer, config.steps)
     full_rows = not config.task.variable_length and not config.truncation
 
     def loss(params, carry, batch, key):
         lengths = None if full_rows else batch.lengths
-        carry, outputs = model.apply({"params": params}, batch.inputs, lengths, carry, rngs={"dropout": key})
+        outcome: Any = model.apply({"params": params}, batch.inputs, lengths, carry, rngs={"dropout": key})
+        carry, outputs = outcome
         share = 1.0
         if axis is not None:  # devices may hold different numbers of targets that count
             count = batch.mask.sum()
@@ -44,7 +47,7 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         return config.task.loss(outputs, batch) * share, carry
 
     def update(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
-        key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step)
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step // windows(config))  # a mask a sequence
         if axis is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis))
         (value, carry), gradients = jax.value_and_grad(loss, has_aux=True)(state.params, state.carry, batch, key)
@@ -52,7 +55,7 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         if axis is not None:
             value, gradients = jax.lax.pmean((value, gradients), axis)
             counts = jax.lax.psum(counts, axis) > 0
-        norm = optax.global_norm(gradients)
+        norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(norm) & jnp.isfinite(value)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         apply = finite & counts
@@ -63,10 +66,11 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         metrics = {
             "loss": value,
             "grad_norm": norm,
-            "update_norm": jnp.where(apply, optax.global_norm(updates), 0.0),
+            "update_norm": jnp.where(apply, optax.tree.norm(updates), 0.0),
             "clipped": clipped(opt_state) & apply,
             "nonfinite": ~finite,
             "exploded": ~(norm <= config.explosion_threshold),
+            "counted": counts,
         }
         diverged = state.diverged | (nonfinite >= config.nonfinite_limit)
         state = state._replace(

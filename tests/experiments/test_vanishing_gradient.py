@@ -104,7 +104,7 @@ def test_each_claim_can_hold_and_can_fail():
     good["networks"]["Elman tanh"]["digits"] = {**never, "test_accuracy": [0.3, 0.4]}
     good["networks"]["GRU b_z=0"]["order 100"] = never
     good["networks"]["LSTM chrono"]["adding 100"] = {**never, "solved_at": [100, 200]}
-    assert [claim["held"] for claim in judge(vanishing_gradient.CLAIMS, good)] == [True] * len(vanishing_gradient.CLAIMS)
+    assert all(claim["held"] for claim in judge(vanishing_gradient.CLAIMS, good))
     bad = summary(decades=-0.1)
     bad["networks"]["LSTM b_f=1"]["adding 100"] = {**never, "solved_at": [100, None]}
     bad["networks"]["IRNN"]["adding 100"] = never

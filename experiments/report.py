@@ -70,15 +70,15 @@ def _claims(claims) -> str:
 def _section(section: Section, number: int) -> str:
     parts = [f"<h2>{html.escape(section.title)}</h2>"]
     parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in section.text.split("\n\n") if paragraph]
-    for index, (caption, figure) in enumerate(section.figures):
-        picture = _inline(figure, f"f{number}{index}-")
-        parts.append(f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>")
     for header, rows in section.tables:
         head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
         body = "".join(
             "<tr>" + "".join(f"<td class='number'>{html.escape(value)}</td>" for value in row) + "</tr>" for row in rows
         )
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    for index, (caption, figure) in enumerate(section.figures):
+        picture = _inline(figure, f"f{number}{index}-")
+        parts.append(f"<figure>{picture}<figcaption>{html.escape(caption)}</figcaption></figure>")
     return "\n".join(parts)
 
 

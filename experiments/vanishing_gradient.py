@@ -214,7 +214,8 @@ def _summary(config: Config, runs, measured) -> dict[str, Any]:
             "decades_after_training": decay(measured[name]["after"]),
             "log10_largest_singular_value": _largest(config, measured[name]["spectrum"]),
         }
-        for task_name, found in runs[name].items():
+        for task_name in tasks(config):
+            found = runs[name][task_name]
             row[task_name] = {
                 "solved_at": [run["solved_at"] for run in found["runs"]],
                 "steps": [run["steps"] for run in found["runs"]],
@@ -228,6 +229,7 @@ def _summary(config: Config, runs, measured) -> dict[str, Any]:
     summary["lag"] = config.lags[-1]
     summary["order"] = config.order_length
     summary["seeds"] = list(config.seeds)
+    summary["batch_size"] = config.batch_size
     return summary
 
 
@@ -301,10 +303,11 @@ def results_table(summary: dict[str, Any]) -> tuple[tuple[str, ...], tuple[tuple
     """The table of the main results: header and rows of text."""
     first = next(iter(summary["networks"].values()))
     names = [name for name, value in first.items() if isinstance(value, dict) and "solved_at" in value]
-    header = ("network", "decades lost, before", "after training", *names)
+    header = ("network", f"gradient over {summary['lag'] - 1} steps, before", "after training", *names)
     rows = []
     for network, row in summary["networks"].items():
-        cells = [network, f"{row['decades_at_initialisation']:.1f}", f"{row['decades_after_training']:.1f}"]
+        gradients = (row["decades_at_initialisation"], row["decades_after_training"])
+        cells = [network, *(f"10^{decades:.1f}" for decades in gradients)]
         for name in names:
             cells.append(" / ".join(_cell(row[name], index) for index in range(len(summary["seeds"]))))
         rows.append(tuple(cells))
@@ -368,7 +371,7 @@ CLAIMS = (
         "An LSTM solves the adding problem at 100 steps.",
         "Hochreiter & Schmidhuber 1997, experiment 4 (online, own variant of the task; no forget gate)",
         "74,000 sequences",
-        lambda s: f"b_f=1: {_updates(s, 'LSTM b_f=1', 'adding 100')}, a batch each",
+        lambda s: f"b_f=1: {_updates(s, 'LSTM b_f=1', 'adding 100')} of {s['batch_size']} sequences",
         lambda s: _all(_solved(s, "LSTM b_f=1", "adding 100")),
     ),
     Claim(

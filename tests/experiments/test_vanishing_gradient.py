@@ -93,6 +93,7 @@ def summary(*, solved=300, decades=-6.0, accuracy=0.9):
         "lag": 100,
         "order": 100,
         "seeds": [0, 1],
+        "batch_size": 32,
     }
 
 
@@ -108,11 +109,7 @@ def test_each_claim_can_hold_and_can_fail():
     bad = summary(decades=-0.1)
     bad["networks"]["LSTM b_f=1"]["adding 100"] = {**never, "solved_at": [100, None]}
     bad["networks"]["IRNN"]["adding 100"] = never
-    bad["networks"]["LSTM b_f=1"]["adding 100"] = {**never, "solved_at": [100, None]}
-    assert [claim["held"] for claim in judge(vanishing_gradient.CLAIMS, bad)].count(True) == 1
-    worse = summary(decades=-0.1)
-    worse["networks"]["IRNN"]["adding 100"] = never
-    assert not judge(vanishing_gradient.CLAIMS, worse)[3]["held"]
+    assert not any(claim["held"] for claim in judge(vanishing_gradient.CLAIMS, bad))
 
 
 def test_decay_is_in_decades():

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from rnnjax.analysis import jacobi, scaled
@@ -50,16 +51,22 @@ def decompose(matrix: Array, exponents: Array) -> Graded:
     only be carried along. The rows are sorted for the decomposition as well: the small ones then keep errors that are
     small relative to themselves (Higham 2000, Linear Algebra and its Applications 309:153).
     """
-    order = jnp.argsort(-(scaled.exponent(matrix, -2) + exponents), axis=-1)
-    columns = jnp.take_along_axis(matrix, order[:, None, :], -1)
-    exponents = jnp.take_along_axis(exponents, order, -1)[:, None, :]
-    row_order = jnp.argsort(-scaled.exponent(columns, -1), axis=-1)
-    q, r = jnp.linalg.qr(jnp.take_along_axis(columns, row_order[:, :, None], -2))
-    q = jnp.take_along_axis(q, jnp.argsort(row_order, axis=-1)[:, :, None], -2)
+    return jax.vmap(_decompose)(matrix, exponents)
+
+
+def _decompose(matrix: Array, exponents: Array) -> Graded:
+    columns = jnp.argsort(-(scaled.exponent(matrix, 0) + exponents))
+    rows = jnp.argsort(-scaled.exponent(matrix, 1))
+    q, r = jnp.linalg.qr(matrix[rows][:, columns])
+    exponents = exponents[columns]
     r = jnp.where(exponents == NEVER, 0, r)
-    own = jnp.max(jnp.where(r == 0, NEVER, jnp.frexp(r)[1] + exponents), axis=-1)
-    t = scaled.scale(r, exponents - own[:, :, None])
-    return Graded(q, own, jnp.take_along_axis(t, jnp.argsort(order, axis=-1)[:, None, :], -1))
+    own = jnp.max(jnp.where(r == 0, NEVER, jnp.frexp(r)[1] + exponents), axis=1)
+    t = scaled.scale(r, exponents - own[:, None])
+    return Graded(q[_inverse(rows)], own, t[:, _inverse(columns)])
+
+
+def _inverse(permutation: Array) -> Array:
+    return jnp.zeros_like(permutation).at[permutation].set(jnp.arange(permutation.size, dtype=permutation.dtype))
 
 
 def multiply(matrix: Array, product: Graded) -> Graded:
@@ -77,11 +84,15 @@ def multiply(matrix: Array, product: Graded) -> Graded:
 def log_singular_values(product: Graded) -> Array:
     """The natural logarithms of the singular values, `[rows, n]` in descending order; that of zero is -inf.
 
-    All of them have a small relative error, if only `t` is well conditioned (Demmel & Veselic 1992,
+    All of them have a small error relative to themselves, if only `t` is well conditioned (Demmel & Veselic 1992,
     doi:10.1137/0613074). Two QR decompositions come before the rotations and bring most pairs close to orthogonal
     (Drmac & Veselic 2008, doi:10.1137/050639193).
     """
-    exponents, t = product.exponents, product.t
-    for _ in range(2):
+
+    def transposed(_, state):
+        exponents, t = state
         _, exponents, t = decompose(jnp.swapaxes(t, -1, -2), exponents)
+        return exponents, t
+
+    exponents, t = jax.lax.fori_loop(0, 2, transposed, (product.exponents, product.t))
     return jacobi.log_singular_values(t, exponents)

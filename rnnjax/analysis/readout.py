@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, DropVar, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from rnnjax.cell import Cell
 
@@ -39,11 +39,13 @@ def step_with_readout(
             if producer[var].primitive.name != "convert_element_type":
                 break
             var = producer[var].invars[0]  # the carry is this in another dtype, and the output may be made from this
-    kept = []
-    for eqn in jaxpr.eqns:
-        if not all(var in cuts for var in eqn.outvars):
-            outvars = [DropVar(var.aval) if var in cuts else var for var in eqn.outvars]
-            kept.append(eqn.replace(outvars=outvars))
+    shapes = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in cuts]
+    unread = dict(zip(cuts, jax.make_jaxpr(lambda *leaves: leaves)(*shapes).jaxpr.invars, strict=True))
+    kept = [
+        eqn.replace(outvars=[unread.get(var, var) for var in eqn.outvars])
+        for eqn in jaxpr.eqns
+        if not all(var in cuts for var in eqn.outvars)
+    ]
     cut = jaxpr.replace(invars=[*jaxpr.invars, *cuts], outvars=[output_var], eqns=kept)
     run = jaxpr_as_fun(ClosedJaxpr(cut, closed.consts))
 

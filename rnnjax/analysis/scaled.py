@@ -38,7 +38,7 @@ def power_of_two(exponents: Array, dtype: jnp.dtype) -> Array:
     return jax.lax.bitcast_convert_type(biased.astype(bits) << limits.nmant, limits.dtype)
 
 
-def scale(values: Array, exponents: Array) -> Array:
+def scale(values: Array, exponents: Array | int) -> Array:
     """`values * 2^exponents`, broadcast, in the dtype of the values, for any exponents.
 
     There is no rounding, unless the result leaves the range: what underflows is zero, what overflows is infinite.

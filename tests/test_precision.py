@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import IN_FEATURES, every_cell, every_computation, every_registered_cell
+from catalog import IN_FEATURES, every_cell, every_computation, every_plain_computation, every_registered_cell
 from sequences import BATCH, LENGTHS, RESETS, TIME, drawn_like, example, run, weighed
 
 import rnnjax
@@ -107,7 +107,7 @@ def outputs_and_gradients(cell, params, xs, carry):
     return ys.astype(jnp.float32), gradients
 
 
-@every_computation
+@every_plain_computation
 def test_narrow_computation_is_close_to_single_precision(entry):
     """Computed in bfloat16, outputs and gradients are those of float32 to the rounding of bfloat16, and not nearer."""
     cell, params, xs, carry, _ = example(entry, Precision())

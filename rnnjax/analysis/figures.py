@@ -32,7 +32,7 @@ def gradient_flow_figure(
     """Gradient norms against the distance from the loss: the median over rows as a line, quantiles as a band.
 
     The lag of a row is counted from the last step that has a gradient, so that rows of different lengths lie on top of
-    each other. A line that stops has reached a gradient of exactly zero.
+    each other. A line that ends in a cross has reached a gradient of exactly zero.
 
     Args:
       flows: by name, a `GradientFlow`, or natural logarithms of norms `[..., time]` (rows, seeds: all axes but the
@@ -84,8 +84,8 @@ def spectrum_figure(
     """Singular values of products of Jacobians against the lag, one panel a name, on common axes.
 
     Lines are the largest, the median and the smallest singular value, each the median over rows; the bands hold the
-    central 50 and 90 percent of all singular values of all rows. A line or band that leaves the panel at the bottom
-    goes on below it, to zero maybe.
+    central 50 and 90 percent of all singular values of all rows. A line that ends in a cross is exactly zero from there
+    on; what leaves the panel at the bottom goes on below it.
 
     Args:
       spectra: by name, a `JacobianSpectrum`, or a pair of lags and natural logarithms `[..., lags, n]`.

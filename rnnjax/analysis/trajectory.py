@@ -60,10 +60,11 @@ def record(
     Matrix products are computed at the full precision of their dtype, also on accelerators that round by default.
 
     Raises:
-      InputError: as `rnnjax.unroll`.
+      InputError: as `rnnjax.unroll`, and for inputs without steps.
     """
     given = [None if rows is None else jnp.asarray(rows) for rows in (lengths, resets)]
     run = _record(cell.dynamics, params, xs, carry, *given, key)
+    check(run.ys.shape[-2] > 0, "xs", f"shape {jax.tree.leaves(xs)[0].shape}", "at least one step")
     if lengths is not None and not isinstance(lengths, jax.core.Tracer) and np.size(lengths):
         time, low, high = run.ys.shape[-2], int(np.min(lengths)), int(np.max(lengths))
         check(low >= 0 and high <= time, "lengths", high if high > time else low, f"ints in 0..{time}, the time axis")

@@ -95,7 +95,7 @@ def test_spectra_of_any_values():
         "nan": spectrum([np.nan]),
         "one row": (np.array([1, 2]), np.zeros((2, 3))),
     }
-    for count in (1, 2, 4, 7):
+    for count in (1, 4, 7):
         figure = figures.spectrum_figure(dict(itertools.islice(spectra.items(), count)))
         titles = [axes.get_title(loc="left") for axes in figure.axes]
         assert [title for title in titles if title] == list(spectra)[:count]
@@ -113,7 +113,7 @@ def test_learning_curves_of_any_values():
         "diverged": np.full((1, 6), np.inf),
     }
     steps = np.arange(6) * 1000
-    for log, baseline in itertools.product((True, False), (None, 0.2, 0.0)):
+    for log, baseline in ((True, None), (True, 0.0), (False, 0.2)):
         style.svg(figures.learning_curves_figure(curves, steps, "error", log=log, baseline=baseline))
     each = {name: steps + 7 for name in curves}
     style.svg(figures.learning_curves_figure(curves, each, "error", title="Title"))

@@ -138,7 +138,7 @@ def test_diagonal_network_with_rates_far_apart(precision):
 def test_telescoping_product(dtype, tolerance):
     """A_k = Q_k D Q_k-1^T, with D from 1 down to 1e-3: the product over k steps is Q_k D^k Q_0^T."""
     rng = np.random.default_rng(0)
-    n, steps, scales = 7, 150, np.logspace(0, -3, 7)
+    n, steps, scales = 8, 150, np.logspace(0, -3, 8)
     q = [np.linalg.qr(rng.standard_normal((n, n)))[0] for _ in range(steps + 1)]
     product = graded.identity(1, n, jnp.dtype(dtype))
     for after, before in zip(q[1:], q[:-1], strict=True):
@@ -223,7 +223,8 @@ def test_spectra_of_cells(entry):
     cell, params, xs, carry, key = example(entry)
     lags = (1, 3, HALF, TIME)
     found = spectrum_of(cell, params, xs, lags, carry, lengths=LENGTHS, key=key)
-    jacobians = np.asarray(jacobians_of(cell, params, xs, carry, key=key))
+    whole = dict(lengths=np.full_like(LENGTHS, TIME), resets=np.zeros_like(RESETS), key=key)
+    jacobians = np.asarray(jacobians_of(cell, params, xs, carry, **whole))
     logs = np.asarray(found)
     assert logs.shape == (BATCH, 4, jacobians.shape[-1])
     determinants = np.linalg.slogdet(jacobians)[1]
@@ -244,12 +245,12 @@ def test_spectra_of_cells(entry):
 def test_float32_agrees_with_float64():
     """The small singular values of an LSTM over 100 steps have the error that float32 steps have."""
     lags = (1, 10, 100)
-    cell, params, xs = network(LSTM(4), 100)
+    cell, params, xs = network(LSTM(4), 100, (1,))
     narrow = spectrum_of(cell, params, xs, lags)
     factors = np.asarray(jacobians_of(cell, params, xs), float)
-    product, wide = graded.identity(2, 8, jnp.dtype("float64")), []
+    product, wide = graded.identity(1, 8, jnp.dtype("float64")), []
     for lag in range(1, 101):
-        product = multiply(jnp.asarray(factors[:, -lag]).mT, product)
+        product = multiply(factors[:, -lag].mT, product)
         if lag in lags:
             wide.append(log_singular_values(product))
     assert narrow.dtype == jnp.float32 and wide[-1].min() < -150
@@ -279,7 +280,7 @@ def test_products_across_a_reset_are_zero():
 
 def test_nan_stays_in_its_row():
     cell, params, xs = network(GRU(4), 6)
-    logs = spectrum_of(cell, params, xs.at[0, 2].set(jnp.nan), (1, 6))
+    logs = spectrum_of(cell, params, jnp.where(np.eye(2, 6, 2)[..., None] * [[[1]], [[0]]] == 1, jnp.nan, xs), (1, 6))
     assert np.all(np.isnan(logs[0])) and np.all(np.isfinite(logs[1]))
 
 
@@ -292,11 +293,11 @@ def test_lags_in_any_order_and_any_batch_shape():
     found = spectrum_of(cell, params, xs[None], (6, 1, 6))
     assert found.shape == (1, 2, 3, 4)
     np.testing.assert_allclose(found[0], straight[:, jnp.asarray([1, 0, 1])], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(spectrum_of(cell, params, xs[1], (1, 6)), straight[1], rtol=1e-4, atol=1e-5)
 
 
 def test_compiles_once_for_other_lags_of_the_same_range():
-    cell, params, xs = network(Traced(4), 6)
+    cell = Traced(4)
+    _, params, xs = network(cell, 6)
     jacobian_spectrum(cell, params, xs, [1, 6])
     before = cell.count[0]
     found = jacobian_spectrum(Traced(4, bias_init={"update": 1.0}), params, xs, [2, 6, 3])

@@ -18,16 +18,16 @@ from rnnjax.tasks import CopyMemory, Latch
 from rnnjax.training import Config, Optimizer, train
 
 BATCH, STEPS = 8, 12  # a row a device: in most windows some devices hold no target
-SHARED = dict(steps=STEPS, batch_size=BATCH, evaluate_every=6, evaluation_size=50, stop_when_solved=False)
+OPTIONS = dict(steps=STEPS, batch_size=BATCH, evaluate_every=6, evaluation_size=50, stop_when_solved=False)
 CONFIGS = {
     "windows": Config(
-        Latch(10, "two_sequence"), Elman(8), Optimizer("adam", 0.01, gradient_noise=1e-3), truncation=5, **SHARED
+        Latch(10, "two_sequence"), Elman(8), Optimizer("adam", 0.01, gradient_noise=1e-3), truncation=5, **OPTIONS
     ),
     "each_step": Config(
         CopyMemory(3, "henaff", symbols=2, items=2),
         GRU(8),
         Optimizer("sgd", 0.3, clip="norm", clip_threshold=0.5),
-        **SHARED,
+        **OPTIONS,
     ),
 }
 

@@ -28,6 +28,7 @@ test: $(VENV)/.installed-test ## run the tests: make test ARGS="-k lstm -m 'not 
 
 lint: $(VENV)/.installed-test ## check the style
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: $(VENV)/.installed-test ## check the types
 	$(BIN)/pyright --pythonpath $(BIN)/python

@@ -38,6 +38,7 @@ def run_jobs(function: Callable[..., Any], jobs: Sequence[tuple], processes: int
 def _settle(cores) -> None:
     """Gives a worker a core of its own, before JAX counts the cores and starts a thread on each."""
     own = cores.get()
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads that share a core spin against each other
     if hasattr(os, "sched_setaffinity"):
         available = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {available[own % len(available)]})

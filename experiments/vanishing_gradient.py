@@ -51,9 +51,9 @@ class Config:
     clip_norm: float = 1.0
     lags: tuple[int, ...] = (50, 100)
     order_length: int = 100
-    adding_steps: tuple[int, ...] = (2000, 2000)
-    order_steps: int = 1500
-    digits_steps: int = 1500
+    adding_steps: tuple[int, ...] = (1500, 1800)
+    order_steps: int = 800
+    digits_steps: int = 1000
     evaluate_every: int = 100
     flow_rows: int = 16
     spectrum_lags: tuple[int, ...] = (1, 2, 5, 10, 20, 35, 50, 75, 99)

@@ -91,10 +91,14 @@ def products(jaxpr):
 def test_products_are_computed_in_the_compute_dtype(entry):
     """Every matrix product, forwards and backwards, has operands of the compute dtype, with a wide carry too."""
     cell, params, xs, carry, _ = example(entry, Precision(WIDE, NARROW, WIDE, WIDE))
-    loss = lambda params, xs: weighed(unroll(cell, params, xs, carry), np.ones(BATCH, np.float32))  # noqa: E731
-    found = list(products(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1)))(params, xs).jaxpr))
-    assert len(found) > 3
-    assert all(operands == {NARROW} for operands in found), found
+    for hoist in (True, False):
+
+        def loss(params, xs, hoist=hoist):
+            return weighed(unroll(cell, params, xs, carry, hoist=hoist), np.ones(BATCH, np.float32))
+
+        found = list(products(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1)))(params, xs).jaxpr))
+        assert len(found) > 3
+        assert all(operands == {NARROW} for operands in found), found
 
 
 @functools.partial(jax.jit, static_argnums=0)

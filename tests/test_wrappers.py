@@ -256,6 +256,18 @@ def test_layers_of_a_stack_are_dropped_independently():
     assert 0.2 < np.mean(one == other) < 0.8
 
 
+@x64
+def test_dropout_within_a_stack():
+    """A stack hands each layer a key of its own, whether it is unrolled or stepped."""
+    stack = Stack([Dropout(GRU(16, precision=FLOAT64), output=0.5) for _ in range(2)])
+    params, xs, carry = drawn(stack, 16)
+    one, other = (w["output"] for w in stack.prepare(params, key=KEY, batch_shape=(BATCH,)))
+    assert 0.2 < np.mean(one == other) < 0.8
+    _, ys = run(stack, params, xs, carry, key=KEY)
+    np.testing.assert_array_equal(ys == 0, np.broadcast_to(other[:, None] == 0, ys.shape))
+    assert_same(np.asarray(stack.step(params, carry, xs[:, 0], key=KEY)[1]), ys[:, 0])
+
+
 @pytest.mark.parametrize("wrap", [lambda cell: cell, lambda cell: Stack((cell,)), lambda cell: Stack((GRU(3), cell))])
 def test_a_cell_says_which_kernels_are_recurrent(wrap):
     """Recurrent dropout acts on the kernels that the class names, through wrappers too."""

@@ -53,8 +53,7 @@ def gru(params):
     """Flax keeps the biases with the input kernels, and one with the candidate's recurrent kernel."""
     kernels, recurrent, biases = (by_gate(params, name, 3) for name in ("kernel", "recurrent_kernel", "bias"))
     theirs = {
-        f"i{gate}": {"kernel": kernel, "bias": bias}
-        for gate, kernel, bias in zip("rzn", kernels, biases, strict=True)
+        f"i{gate}": {"kernel": kernel, "bias": bias} for gate, kernel, bias in zip("rzn", kernels, biases, strict=True)
     }
     theirs |= {f"h{gate}": {"kernel": kernel} for gate, kernel in zip("rz", recurrent[:2], strict=True)}
     theirs["hn"] = {"kernel": recurrent[2], "bias": params["recurrent_bias"]}

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from rnnjax.cell import Cell, check_call, checked_key
-from rnnjax.engines import ENGINES
+from rnnjax.engines import ENGINES, Call, Engine, choose
 from rnnjax.errors import InputError, check, check_choice
 from rnnjax.wrappers import Stack
 
@@ -29,7 +29,7 @@ def unroll(
     reverse: bool = False,
     time_major: bool = False,
     return_carries: bool = False,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     remat: bool | int | str | None = None,
     unroll: int | None = None,
     hoist: bool = True,
@@ -52,7 +52,7 @@ def unroll(
         before x_t is consumed, as ever. The final carry is the one after x_0.
       time_major: whether time is the first axis of inputs, outputs and carries.
       return_carries: whether to return the state after each step as well.
-      engine: how to compute it: "auto" or "scan".
+      engine: how to compute it: "auto", the name of an engine, or an engine with options of its own.
       remat: recompute in the backward pass instead of storing: `True` each step, `k` blocks of k steps, "sqrt" blocks
         of about sqrt(time) steps (memory grows with the square root of time).
       unroll: steps a loop iteration of the scan.
@@ -67,7 +67,9 @@ def unroll(
     Raises:
       InputError: an argument that does not fit the cell or the others, named, with what was expected.
     """
-    check_choice("engine", engine, ("auto", *ENGINES))
+    if not isinstance(engine, Engine):
+        check_choice("engine", engine, ("auto", *ENGINES))
+        engine = ENGINES.get(engine, engine)
     valid_remat = remat in (None, "sqrt") or isinstance(remat, bool) or (isinstance(remat, int) and remat > 0)
     check(valid_remat, "remat", remat, 'None, a bool, a positive int or "sqrt"')
     check(unroll is None or (isinstance(unroll, int) and unroll > 0), "unroll", unroll, "a positive int, or None")
@@ -85,26 +87,29 @@ def unroll(
         resets = _checked_resets(resets, batch_shape, time, time_major)
 
     weights = cell.prepare(params, key=checked_key(key), batch_shape=batch_shape)
-    options = dict(valid=valid, resets=resets, reverse=reverse, return_carries=return_carries)
-    options |= dict(remat=remat, unroll=unroll, hoist=hoist)
-    run = ENGINES["scan" if engine == "auto" else engine]
-    carry, ys, carries = _run(run, cell, weights, carry, xs, options)
+    call = Call(valid, resets, reverse, return_carries, remat, unroll, hoist)
+    carry, ys, carries = _run(engine, cell, weights, carry, xs, call)
     if not time_major:
         ys = jnp.moveaxis(ys, 0, len(batch_shape))
         carries = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, len(batch_shape)), carries)
     return (carry, ys, carries) if return_carries else (carry, ys)
 
 
-def _run(run, cell, weights, carry, xs, options):
+def _run(engine, cell, weights, carry, xs, call):
     """Calls the engine; a stack is run layer by layer, each over the whole sequence."""
     if not isinstance(cell, Stack):
-        return run(cell, weights, carry, xs, **options)
+        arguments = (cell, weights, carry, xs, call)
+        if not isinstance(engine, Engine):
+            engine = choose(*arguments)
+        reason = engine.refusal(*arguments)
+        check(reason is None, "engine", engine.name, f"an engine that can serve this call: {reason}")
+        return engine.run(*arguments)
     outcomes = []
     for layer, layer_weights, layer_carry in zip(cell.cells, weights, carry, strict=True):
-        outcomes.append(_run(run, layer, layer_weights, layer_carry, xs, options))
+        outcomes.append(_run(engine, layer, layer_weights, layer_carry, xs, call))
         xs = outcomes[-1][1]
     final, _, carries = zip(*outcomes, strict=True)
-    return final, xs, carries if options["return_carries"] else None
+    return final, xs, carries if call.return_carries else None
 
 
 def bidirectional(

@@ -9,73 +9,50 @@ product over time and batch.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import operator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax.cell import Cell
+from rnnjax.engines.engine import Engine
 from rnnjax.kernel import KernelStandIn
 
 Array = jax.Array
 PyTree = Any
 
 
-def scan(
-    cell: Cell,
-    weights: PyTree,
-    carry: PyTree,
-    xs: PyTree,
-    *,
-    valid: Array | None = None,
-    resets: Array | None = None,
-    reverse: bool = False,
-    return_carries: bool = False,
-    remat: bool | int | str | None = None,
-    unroll: int | None = None,
-    hoist: bool = True,
-) -> tuple[PyTree, Array, PyTree | None]:
-    """Runs a cell over time.
+@dataclasses.dataclass(frozen=True)
+class Scan(Engine):
+    """One step after the other, by `jax.lax.scan`: serves every cell and every call."""
 
-    Args:
-      cell: the cell.
-      weights: from `cell.prepare`.
-      carry: the state before the first step.
-      xs: inputs `[time, *batch, in_features]`.
-      valid: `[time, *batch]`, false where a step is padding: the carry stays and the output is zero.
-      resets: `[time, *batch]`, true where the initial carry takes the place of the state before the step.
-      reverse: from the last step to the first.
-      return_carries: whether to return the state after each step.
-      remat: `True` recomputes each step in the backward pass, `k` recomputes blocks of k steps, "sqrt" blocks of
-        about sqrt(time) steps, so that memory grows with the square root of time.
-      unroll: steps a loop iteration, as in `jax.lax.scan`.
-      hoist: whether weight gradients are computed outside the backward loop. Forward-mode differentiation and
-        rematerialisation go without.
+    name: ClassVar[str] = "scan"
 
-    Returns:
-      The final carry, the outputs `[time, *batch, output_features]`, and the carries `[time, ...]` or `None`.
-    """
-    steps = (cell.project(weights, xs), valid, resets)
-    initial = None if resets is None else cell.initial_carry(resets.shape[1:])
+    def run(self, cell, weights, carry, xs, call):
+        steps = (cell.project(weights, xs), call.valid, call.resets)
+        initial = None if call.resets is None else cell.initial_carry(call.resets.shape[1:])
 
-    def advance(weights, initial, carry, step):
-        drive, valid, reset = step
-        before = carry if reset is None else _where(reset, initial, carry)
-        after, y = cell.advance(weights, before, drive)
-        if valid is not None:
-            after, y = _where(valid, after, carry), _where(valid, y, jnp.zeros_like(y))
-        return after, (y, after if return_carries else None)
+        def advance(weights, initial, carry, step):
+            drive, valid, reset = step
+            before = carry if reset is None else _where(reset, initial, carry)
+            after, y = cell.advance(weights, before, drive)
+            if valid is not None:
+                after, y = _where(valid, after, carry), _where(valid, y, jnp.zeros_like(y))
+            return after, (y, after if call.return_carries else None)
 
-    loop: dict[str, Any] = dict(reverse=reverse, unroll=unroll or 1)
-    if remat or not hoist:
-        run = lambda c, s: jax.lax.scan(lambda c, s: advance(weights, initial, c, s), c, s, **loop)  # noqa: E731
-        carry, (ys, carries) = _rematerialised(run, carry, steps, remat, reverse) if remat else run(carry, steps)
-    else:
-        carry, (ys, carries) = _hoisted(advance, weights, initial, carry, steps, loop)
-    return carry, ys, carries
+        loop: dict[str, Any] = dict(reverse=call.reverse, unroll=call.unroll or 1)
+        if call.remat or not call.hoist:
+            run = lambda c, s: jax.lax.scan(lambda c, s: advance(weights, initial, c, s), c, s, **loop)  # noqa: E731
+            if call.remat:
+                carry, (ys, carries) = _rematerialised(run, carry, steps, call.remat, call.reverse)
+            else:
+                carry, (ys, carries) = run(carry, steps)
+        else:
+            carry, (ys, carries) = _hoisted(advance, weights, initial, carry, steps, loop)
+        return carry, ys, carries
 
 
 def _where(condition: Array, chosen: PyTree, other: PyTree) -> PyTree:

@@ -14,12 +14,47 @@ Array = jax.Array
 def dot(h: Array, kernel: Any) -> Array:
     """The product `h @ kernel`, `[*batch, n], [n, m] -> [*batch, m]`, in the dtype of the kernel.
 
+    A kernel `[heads, n, gates * n]` is a block-diagonal matrix for each gate, block k of which maps the k-th of `heads`
+    parts of the state onto the same part of the gate: `[*batch, heads * n] -> [*batch, gates * heads * n]`.
+
     Cells multiply their state with weights through this function alone, so that an engine or a wrapper can put a
     `KernelStandIn` in the place of the kernel: to compute its gradient outside the loop over time, or to drop units.
     """
     if isinstance(kernel, KernelStandIn):
         return kernel.tap(h)
-    return jnp.dot(h.astype(kernel.dtype), kernel)
+    h = h.astype(kernel.dtype)
+    return jnp.dot(h, kernel) if kernel.ndim == 2 else _by_head(h, kernel)
+
+
+def dot_back(cotangent: Array, transposed: Array) -> Array:
+    """The cotangent of `h` in `dot(h, kernel)`, from that of the product and the kernel with its last axes swapped."""
+    if transposed.ndim == 2:
+        return jnp.dot(cotangent, transposed)
+    heads, columns, width = transposed.shape
+    blocks = transposed.reshape(heads, columns // width, width, width)
+    cotangent = cotangent.reshape(*cotangent.shape[:-1], columns // width, heads, width)
+    return jnp.einsum("...ghm,hgmn->...hn", cotangent, blocks).reshape(*cotangent.shape[:-3], heads * width)
+
+
+def contract(operands: Array, cotangents: Array, shape: tuple[int, ...]) -> Array:
+    """The cotangent of a kernel of the given shape, from all operands and products' cotangents of its `dot`s at once.
+
+    `sum over all leading axes of h^T d`, `[..., n], [..., m] -> [n, m]`, or block by block.
+    """
+    if len(shape) == 2:
+        axes = tuple(range(operands.ndim - 1))
+        return jnp.tensordot(operands, cotangents, (axes, axes))
+    heads, width, columns = shape
+    operands = operands.reshape(-1, heads, width)
+    cotangents = cotangents.reshape(-1, columns // width, heads, width)
+    return jnp.einsum("bhn,bghm->hngm", operands, cotangents).reshape(shape)
+
+
+def _by_head(h: Array, kernel: Array) -> Array:
+    heads, width, columns = kernel.shape
+    blocks = kernel.reshape(heads, width, columns // width, width)
+    product = jnp.einsum("...hn,hngm->...ghm", h.reshape(*h.shape[:-1], heads, width), blocks)
+    return product.reshape(*h.shape[:-1], heads * columns)
 
 
 class KernelStandIn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -99,6 +100,10 @@ class _Wrapper(Cell):
         return self.cell.recurrent_kernels
 
     @property
+    def affine_in_state(self) -> bool:  # type: ignore[override]
+        return self.cell.affine_in_state
+
+    @property
     def output_features(self) -> int:
         return self.cell.output_features
 
@@ -145,6 +150,14 @@ class Residual(_Wrapper):
         drive, x = drive
         carry, y = self.cell.advance(weights, carry, drive)
         return carry, x.astype(y.dtype) + y
+
+    def affine(self, weights, drive):
+        return self.cell.affine(weights, drive[0])
+
+    def readout(self, weights, carry, drive):
+        drive, x = drive
+        y = self.cell.readout(weights, carry, drive).astype(self.output_dtype)
+        return x.astype(y.dtype) + y
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -199,14 +212,15 @@ class Dropout(_Wrapper):
             place = self._place(path, leaf)
             if place is not None and place not in masks:
                 place_key, dtype = jax.random.fold_in(key, len(masks)), jnp.promote_types(leaf.dtype, jnp.float32)
-                masks[place] = _mask(place_key, self.recurrent, (*batch_shape, leaf.shape[0]), dtype)
+                masks[place] = _mask(place_key, self.recurrent, (*batch_shape, _width(leaf)), dtype)
         check(bool(masks), "Dropout.recurrent", self.recurrent, f"0: {self.cell} has no recurrent kernel matrix")
         return masks
 
     def _place(self, path, leaf):
         """Which cell's state, of what width, a leaf of the weights multiplies; `None` if it is no such kernel."""
         named = [index for index, entry in enumerate(path) if getattr(entry, "key", None) in self.recurrent_kernels]
-        return f"{jax.tree_util.keystr(path[: named[0]])} {leaf.shape[0]}" if named and leaf.ndim == 2 else None
+        kernel = named and leaf.ndim in (2, 3)
+        return f"{jax.tree_util.keystr(path[: named[0]])} {_width(leaf)}" if kernel else None
 
     def project(self, weights, xs):
         if "input" in weights:
@@ -218,11 +232,22 @@ class Dropout(_Wrapper):
         return jax.vmap(draw)(keys.reshape(-1)).reshape(*keys.shape, -1)
 
     def recur(self, weights, carry, drive):
-        inner = weights["cell"]
-        if "recurrent" in weights:
-            inner = jax.tree_util.tree_map_with_path(lambda path, leaf: self._dropping(path, leaf, weights), inner)
-        carry, y = self.cell.advance(inner, carry, drive)
+        carry, y = self.cell.advance(self._inner(weights), carry, drive)
         return carry, y * weights["output"] if "output" in weights else y
+
+    def affine(self, weights, drive):
+        return self.cell.affine(self._inner(weights), drive)
+
+    def readout(self, weights, carry, drive):
+        y = self.cell.readout(self._inner(weights), carry, drive).astype(self.output_dtype)
+        return y * weights["output"] if "output" in weights else y
+
+    def _inner(self, weights):
+        """The weights of the cell inside, kernels replaced by such that drop units."""
+        if "recurrent" not in weights:
+            return weights["cell"]
+        drop = lambda path, leaf: self._dropping(path, leaf, weights)  # noqa: E731
+        return jax.tree_util.tree_map_with_path(drop, weights["cell"])
 
     def _dropping(self, path, leaf, weights):
         place = self._place(path, leaf)
@@ -238,6 +263,11 @@ class _DroppingKernel(KernelStandIn):
 
     def tap(self, h: Array) -> Array:
         return dot(h * self.mask.astype(h.dtype), self.kernel)
+
+
+def _width(kernel: Array) -> int:
+    """The width of the state that `dot` multiplies with a kernel."""
+    return math.prod(kernel.shape[:-1])
 
 
 def _mask(key: Array, rate: float, shape: tuple[int, ...], dtype) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 
 from rnnjax.activations import Activation, activation
-from rnnjax.cells.gated import DEFAULT, FLAX, KERAS, TORCH, GatedCell
+from rnnjax.cells.gated import DEFAULT, FLAX, KERAS, TORCH, HeadedCell
 from rnnjax.initializers import Constant, Identity, Normal
 from rnnjax.kernel import dot
 
@@ -22,7 +22,7 @@ class ElmanState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Elman(GatedCell):
+class Elman(HeadedCell):
     """The simple recurrent network.
 
         h' = phi(W x + U h + b)

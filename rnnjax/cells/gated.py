@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cell import UnitCell
-from rnnjax.errors import InputError, check_choice
+from rnnjax.errors import InputError, check, check_choice
 from rnnjax.initializers import (
     Constant,
     Fused,
@@ -101,9 +101,12 @@ class GatedCell(UnitCell):
         kernel_key, recurrent_key, bias_key = jax.random.split(key, 3)
         return {
             "kernel": kernel.blocks(kernel_key, self.gates, (in_features, self.features), dtype),
-            "recurrent_kernel": recurrent.blocks(recurrent_key, self.gates, (self.features, self.features), dtype),
+            "recurrent_kernel": self._recurrent(recurrent, recurrent_key, dtype),
             "bias": bias.blocks(bias_key, self.gates, (self.features,), dtype),
         }
+
+    def _recurrent(self, initializer: Initializer, key: Array, dtype) -> Array:
+        return initializer.blocks(key, self.gates, (self.features, self.features), dtype)
 
     def project(self, weights, xs):
         return self.split(xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + weights["bias"])
@@ -111,3 +114,43 @@ class GatedCell(UnitCell):
     def split(self, blocks: Array) -> dict[str, Array]:
         """The blocks of a parameter or pre-activation `[..., gates * features]`, by gate."""
         return dict(zip(self.gates, jnp.split(blocks, len(self.gates), axis=-1), strict=True))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class HeadedCell(GatedCell):
+    """A gated cell whose recurrent matrices may be block-diagonal: `heads` narrow cells side by side.
+
+        U = diag(U_1, ..., U_k)  for each gate
+
+    Each part of the state sees itself alone; all see the whole input. Poeppel et al. 2024, arXiv:2412.07752. Blocks
+    narrow enough to stay on chip are what fused kernels are fast with. With more than one head the parameter is
+    `recurrent_kernel [heads, features / heads, gates * features / heads]`, and its initialiser draws each gate's block
+    of each head by itself.
+
+    Args:
+      heads: number of blocks; it divides `features`.
+
+    Raises:
+      InputError: heads that are no positive int, or do not divide `features`.
+    """
+
+    _: dataclasses.KW_ONLY
+    heads: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        valid = isinstance(self.heads, int) and not isinstance(self.heads, bool) and self.heads >= 1
+        expected = f"a positive int that divides features={self.features}"
+        check(valid and self.features % self.heads == 0, f"{type(self).__name__}.heads", self.heads, expected)
+
+    @property
+    def head_features(self) -> int:
+        """The width of a head: `features / heads`."""
+        return self.features // self.heads
+
+    def _recurrent(self, initializer, key, dtype):
+        if self.heads == 1:
+            return super()._recurrent(initializer, key, dtype)
+        block = (self.head_features, self.head_features)
+        heads = [initializer.blocks(k, self.gates, block, dtype) for k in jax.random.split(key, self.heads)]
+        return jnp.stack(heads)

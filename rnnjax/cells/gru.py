@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax.cells.gated import DEFAULT, FLAX, KERAS, GatedCell, Preset
+from rnnjax.cells.gated import DEFAULT, FLAX, KERAS, HeadedCell, Preset
 from rnnjax.initializers import Constant, Initializer, Normal, Orthogonal, PerGate, Uniform
 from rnnjax.kernel import dot
 
@@ -22,7 +22,7 @@ class GRUState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class GRU(GatedCell):
+class GRU(HeadedCell):
     """Gated recurrent unit.
 
         r, z = sigmoid(W x + U h + b)                 (blocks of their own)
@@ -70,7 +70,7 @@ class GRU(GatedCell):
     def prepare(self, params, *, key=None, batch_shape=()):
         weights = super().prepare(params, key=key, batch_shape=batch_shape)
         if not self.reset_after:
-            gates, candidate = jnp.split(weights["recurrent_kernel"], [2 * self.features], axis=-1)
+            gates, candidate = jnp.split(weights["recurrent_kernel"], [2 * self.head_features], axis=-1)
             weights["recurrent_kernel"] = {"gates": gates, "candidate": candidate}
         return weights
 

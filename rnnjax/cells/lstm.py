@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax.cells.gated import DEFAULT, FLAX, KERAS, TORCH, GatedCell, Preset, with_bias
+from rnnjax.cells.gated import DEFAULT, FLAX, KERAS, TORCH, GatedCell, HeadedCell, Preset, with_bias
 from rnnjax.initializers import Constant, Spec, Uniform, as_initializer, in_force
 from rnnjax.kernel import dot
 
@@ -25,7 +25,7 @@ class LSTMState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class LSTM(GatedCell):
+class LSTM(HeadedCell):
     """Long short-term memory with forget gate.
 
         i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b)     (blocks of their own)

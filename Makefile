@@ -15,13 +15,16 @@ export XLA_PYTHON_CLIENT_PREALLOCATE := false
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types contracts docs clean
+.PHONY: help demo bench test lint types contracts docs clean
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.installed ## run the first experiment in its laptop size
 	$(BIN)/python -m experiments run vanishing_gradient --preset laptop --overwrite
+
+bench: $(VENV)/.installed-bench ## measure beside other libraries and write the page: make bench ARGS=--quick to try it
+	$(BIN)/python -m benchmarks $(or $(ARGS),--json benchmarks/measured/cpu.json --docs docs/benchmarks.md)
 
 test: $(VENV)/.installed-test ## run the tests: make test ARGS="-k lstm -m 'not slow'" WORKERS=4
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
@@ -70,6 +73,9 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
 	$(call install,[test])
+
+$(VENV)/.installed-bench: $(VENV)/.created pyproject.toml constraints.txt
+	$(call install,[bench])
 
 $(VENV)/.installed-docs: $(VENV)/.created pyproject.toml constraints.txt
 	$(call install,[docs])

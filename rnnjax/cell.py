@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
+from rnnjax.affine import Affine
 from rnnjax.errors import InputError
 from rnnjax.precision import Precision
 
@@ -37,6 +38,8 @@ class Cell(abc.ABC):
       jacobian: structure of the step Jacobian d carry' / d carry between units of the state.
       recurrent_kernels: names of the parameters that the state is multiplied with on its way back into the cell:
         what recurrent dropout acts on.
+      affine_in_state: whether the carry after a step is an affine function of the one before: `affine` and `readout`
+        then say which, and the associative engine computes all steps at once.
       equation: the recurrence in one line of plain text.
       source: the paper, with year and identifier.
     """
@@ -44,6 +47,7 @@ class Cell(abc.ABC):
     gates: ClassVar[tuple[str, ...]] = ()
     recurrent_kernels: ClassVar[tuple[str, ...]] = ("recurrent_kernel",)
     jacobian: ClassVar[Literal["dense", "diagonal", "block"]] = "dense"
+    affine_in_state: ClassVar[bool] = False
     equation: ClassVar[str] = ""
     source: ClassVar[str] = ""
 
@@ -104,6 +108,24 @@ class Cell(abc.ABC):
     @abc.abstractmethod
     def recur(self, weights: PyTree, carry: PyTree, drive: PyTree) -> tuple[PyTree, Array]:
         """One step from the state, for the drive of that step: `(weights, carry, drive) -> (carry, y)`."""
+
+    def affine(self, weights: PyTree, drive: PyTree) -> Affine:
+        """What the steps do to the state, as maps `h' = A h + b`, for drives with any leading axes.
+
+        Raises:
+          InputError: the cell is not affine in its state.
+        """
+        del weights, drive
+        raise InputError("cell", self, "a cell that is affine in its state")
+
+    def readout(self, weights: PyTree, carry: PyTree, drive: PyTree) -> Array:
+        """The outputs of steps that ended in these states, for any leading axes. Goes with `affine`.
+
+        Raises:
+          InputError: the cell is not affine in its state.
+        """
+        del weights, carry, drive
+        raise InputError("cell", self, "a cell that is affine in its state")
 
     def gate_values(self, weights: PyTree, carry: PyTree, drive: PyTree) -> dict[str, Array]:
         """The activations of the gates in one step, by the names in `gates` and in their order.

@@ -183,7 +183,8 @@ class Chrono(Initializer):
     """Gate biases for memories of up to `t_max` steps: b_f = log U(1, t_max - 1), b_i = -b_f, the others zero.
 
     The gate that keeps the state ("forget", or "update" in a GRU) gets b_f, the one that writes ("input") -b_f, unit
-    by unit of the same draw. Tallec & Ollivier 2018, arXiv:1804.11188.
+    by unit of the same draw. A "write" gate, of a cell that keeps what it does not write, gets -b_f by itself. Tallec &
+    Ollivier 2018, arXiv:1804.11188.
 
     Args:
       t_max: the longest dependency, in steps; at least 3.
@@ -198,12 +199,46 @@ class Chrono(Initializer):
         return jnp.log(jax.random.uniform(key, shape, dtype, 1.0, self.t_max - 1.0))
 
     def blocks(self, key, gates, shape, dtype=jnp.float32):
-        keeping = next((gate for gate in ("forget", "update") if gate in gates), None)
-        if keeping is None:
-            raise InputError("Chrono", gates, 'a cell with a "forget" or "update" gate')
+        if not {"forget", "update", "write"} & set(gates):
+            raise InputError("Chrono", gates, 'a cell with a "forget" or "update" gate, or a "write" gate')
         bias = self(key, shape, dtype)
-        parts = {keeping: bias, "input": -bias}
+        parts = {"forget": bias, "update": bias, "input": -bias, "write": -bias}
         return jnp.concatenate([parts.get(gate, jnp.zeros(shape, dtype)) for gate in gates], axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ring(Initializer):
+    """Decay rates -log r of radii r drawn uniformly by area from the ring r_min <= r <= r_max: r^2 is uniform.
+
+    Where the moduli of the eigenvalues of a linear recurrence start. Orvieto et al. 2023, arXiv:2303.06349.
+
+    Args:
+      r_min: inner radius, in [0, r_max].
+      r_max: outer radius, at most 1.
+    """
+
+    r_min: float = 0.0
+    r_max: float = 1.0
+
+    def __post_init__(self):
+        check_ring("Ring", self.r_min, self.r_max)
+
+    def __call__(self, key, shape, dtype=jnp.float32):
+        wide = jnp.promote_types(dtype, jnp.float32)
+        share = 1.0 - jax.random.uniform(key, shape, wide)  # in (0, 1]: no radius is zero
+        squares = self.r_max**2 - share * (self.r_max**2 - self.r_min**2)
+        tiny = jnp.finfo(wide).tiny
+        return (-0.5 * jnp.log(jnp.clip(squares, tiny, 1.0 - jnp.finfo(wide).epsneg))).astype(dtype)
+
+
+def check_ring(owner: str, r_min: float, r_max: float) -> None:
+    """Checks the two radii of a ring, the fields `r_min` and `r_max` of an owner.
+
+    Raises:
+      InputError: naming the field.
+    """
+    check(0 < r_max <= 1, f"{owner}.r_max", r_max, "a number in (0, 1]")
+    check(0 <= r_min <= r_max, f"{owner}.r_min", r_min, f"a number in [0, r_max={r_max}]")
 
 
 Spec = Initializer | Mapping[str, "Initializer | float"] | None

@@ -23,6 +23,7 @@ import rnnjax
 from rnnjax import initializers
 from rnnjax.cells import REGISTRY
 from rnnjax.cli import Command, Train
+from rnnjax.engines import ENGINES, TABLE
 from rnnjax.tasks import REGISTRY as TASKS
 from rnnjax.tasks import Adding
 from rnnjax.training import STRATEGIES, Config, Optimizer, initial_state, make_update
@@ -160,12 +161,17 @@ def described(initializer: initializers.Initializer) -> str:
     raise AssertionError(f"no words for {initializer}: add them here")
 
 
+def described_part(start, part: str) -> str:
+    """What a preset says of a kind of parameter; a dash where the cell has none."""
+    return described(getattr(start, part)) if hasattr(start, part) else "–"
+
+
 def cell_rows() -> list[list[str]]:
     return [
         [
             f"[`{name}`](api/core.md#{cell.__module__}.{cell.__name__})",
             f"`{cell.equation}`",  # as code: its stars are not emphasis
-            ", ".join(cell.gates),
+            ", ".join(cell.gates) or "–",
             f"{cell(128).parameter_count(128):,}",
             cell.source,
         ]
@@ -175,7 +181,7 @@ def cell_rows() -> list[list[str]]:
 
 def preset_rows() -> list[list[str]]:
     return [
-        [f"`{name}`", f"`{preset}`", *map(described, start)]
+        [f"`{name}`", f"`{preset}`", *(described_part(start, part) for part in ("kernel", "recurrent", "bias"))]
         for name, cell in REGISTRY.items()
         for preset, start in getattr(cell, "presets", {}).items()
     ]
@@ -218,6 +224,13 @@ def test_table_of_options_of_unroll():
     given = list(inspect.signature(rnnjax.unroll).parameters)[3:]
     rows = table(DOCS / "unroll.md", "option")
     assert [re.sub(r"\[`(\w+)`\].*", r"\1", row[0]) for row in rows] == given
+
+
+def test_tables_of_engines():
+    """Each engine is listed, and what "auto" takes for which cells, by which table of the benchmark."""
+    assert [re.sub(r"\[`(\w+)`\].*", r"\1", row[0]) for row in table(DOCS / "engines.md", "engine")] == list(ENGINES)
+    lines = [[line.when, f"`{line.engine.name}`", line.row] for line in TABLE]
+    assert table(DOCS / "engines.md", "cell") == lines
 
 
 @pytest.mark.usefixtures("quick_compilation")
@@ -359,7 +372,7 @@ def test_the_site_has_every_page_and_nothing_from_elsewhere():
         assert not re.search(r"<(script|iframe|link)\b|src=[\"']?(https?:)?//", prose(page)), named(page)
 
 
-@pytest.mark.parametrize("package", ["rnnjax", "cells", "tasks", "models", "training", "analysis"])
+@pytest.mark.parametrize("package", ["rnnjax", "cells", "engines", "tasks", "models", "training", "analysis"])
 def test_everything_public_is_in_the_reference(package):
     module = importlib.import_module(package if package == "rnnjax" else f"rnnjax.{package}")
     shown = [entry for page in PAGES for entry in entries(page)]

@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from rnnjax.cell import Cell, UnitCell
+from rnnjax.cells.complex_diagonal import ComplexState
 from rnnjax.cells.elman import Elman, ElmanState
 from rnnjax.cells.gru import GRU, GRUState
 from rnnjax.cells.jordan import Jordan, JordanState
+from rnnjax.cells.lru import LRU
 from rnnjax.cells.lstm import LSTM, LSTMState, PeepholeLSTM
+from rnnjax.cells.min_gru import MinGRU, MinGRUState
+from rnnjax.cells.min_lstm import MinLSTM, MinLSTMState
+from rnnjax.cells.rg_lru import RGLRU, RGLRUState
+from rnnjax.cells.s5 import S5
 from rnnjax.errors import InputError, check_choice
 
 __all__ = [
-    "GRU", "LSTM", "REGISTRY", "Elman", "ElmanState", "GRUState", "Jordan", "JordanState", "LSTMState", "PeepholeLSTM",
-    "get",
+    "GRU", "LRU", "LSTM", "REGISTRY", "RGLRU", "S5", "ComplexState", "Elman", "ElmanState", "GRUState", "Jordan",
+    "JordanState", "LSTMState", "MinGRU", "MinGRUState", "MinLSTM", "MinLSTMState", "PeepholeLSTM", "RGLRUState", "get",
 ]  # fmt: skip
 
 REGISTRY: dict[str, type[UnitCell]] = {
@@ -22,6 +28,11 @@ REGISTRY: dict[str, type[UnitCell]] = {
     "lstm": LSTM,
     "peephole_lstm": PeepholeLSTM,
     "gru": GRU,
+    "min_gru": MinGRU,
+    "min_lstm": MinLSTM,
+    "lru": LRU,
+    "s5": S5,
+    "rg_lru": RGLRU,
 }
 """Every cell by its name on the command line. What is registered here is covered by the laws, the tools and the CLI."""
 

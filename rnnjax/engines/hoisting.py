@@ -153,7 +153,12 @@ def _products(advance, leaves, structure, initial, carry, steps):
                 found[i] = [jax.ShapeDtypeStruct(p.shape, p.dtype) for p in kernel.products]
 
     step = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), steps)
-    jax.eval_shape(trace, leaves, initial, carry, step)
+    try:
+        jax.eval_shape(trace, leaves, initial, carry, step)
+    except (TypeError, ValueError):
+        # Some functions of JAX take no stand-in for an array: then nothing is hoisted. An error of the cell's own comes
+        # up again when the loop is traced.
+        return {}
     return found
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from rnnjax.engines.blocks import even_block, over_blocks, root_block
 from rnnjax.engines.engine import Engine
 from rnnjax.engines.hoisting import hoisted
+from rnnjax.errors import check
 
 Array = jax.Array
 PyTree = Any
@@ -22,12 +23,20 @@ class Scan(Engine):
 
     Args:
       drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps. A
-        longer sequence is run in blocks whose drive stays in the cache.
+        sequence whose drive is more than four times as large is run in blocks.
+
+    Raises:
+      InputError: a size that is no positive int.
     """
 
     name: ClassVar[str] = "scan"
 
     drive_bytes: int = 1 << 21
+
+    def __post_init__(self):
+        given = self.drive_bytes
+        valid = isinstance(given, int) and not isinstance(given, bool) and given > 0
+        check(valid, "Scan.drive_bytes", given, "a positive int")
 
     def run(self, cell, weights, carry, xs, call):
         steps = (xs, call.valid, call.resets)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from catalog import FLOAT64, IN_FEATURES
@@ -70,7 +71,7 @@ def test_heads_equal_the_dense_cell_with_a_block_diagonal_matrix(cell):
     assert got.params["recurrent_kernel"].any()
 
 
-@every_cell
+@pytest.mark.parametrize("cell", [CELLS["lstm"], CELLS["gru_reset_before"]], ids=["lstm", "gru_reset_before"])
 @pytest.mark.parametrize("dropped", [False, True], ids=["plain", "dropout"])
 def test_hoisted_gradients_of_heads_equal_plain_ones(cell, dropped):
     """Weight gradients computed after the loop equal those of plain autodiff, with a recurrent dropout mask too."""
@@ -151,6 +152,27 @@ def test_dot_and_its_contraction(gates, batch_shape):
     assert_same(np.asarray(product), h @ filled_in(kernel))
     d = rng.standard_normal(product.shape)
     assert_same(np.asarray(contract(h, d, kernel.shape)), np.asarray(transpose(d)[0]))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Mapped(LSTM):
+    """A cell that multiplies with its blocks by `vmap`, which takes no stand-in for an array."""
+
+    def gate_values(self, weights, carry, drive):
+        parts = carry.h.reshape(*carry.h.shape[:-1], self.heads, self.head_features)
+        product = jax.vmap(jnp.dot, in_axes=(-2, 0), out_axes=-2)(parts, weights["recurrent_kernel"])
+        gates = product.reshape(*product.shape[:-1], len(self.gates), self.head_features).swapaxes(-2, -3)
+        sums = self.split(gates.reshape(*carry.h.shape[:-1], -1))
+        sigmoids = {name: jax.nn.sigmoid(drive[name] + value) for name, value in sums.items()}
+        return sigmoids | {"candidate": jnp.tanh(drive["candidate"] + sums["candidate"])}
+
+
+def test_blocks_may_be_used_in_other_ways():
+    """A cell outside the library whose blocks do not go through `dot` is differentiated plainly, and correctly."""
+    params, xs, carry = drawn(CELLS["lstm"])
+    options = dict(lengths=LENGTHS, resets=RESETS, through_carries=1.0)
+    got = evaluate(Mapped(FEATURES, heads=HEADS, precision=FLOAT64), params, xs, carry, **options)
+    assert_same(got, evaluate(CELLS["lstm"], params, xs, carry, **options))
 
 
 @pytest.mark.parametrize("heads", [0, -1, 4, 2.0, True, "2"])

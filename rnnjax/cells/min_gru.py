@@ -30,7 +30,7 @@ class MinGRU(InputGatedCell):
 
     Feng et al. 2024, arXiv:2410.01201, in the form whose state is positive, which lets the recurrence run on
     logarithms. The gate z, which the paper calls the update gate, is named "write" here: what the state keeps is 1 - z,
-    the other way round than in `GRU`. A long memory is a negative bias: `bias_init={"write": -2.0}`, or `Chrono(t_max)`.
+    the other way round than in `GRU`. For a long memory: `bias_init={"write": -2.0}` or `Chrono(t_max)`.
 
     The paper gives no distribution for the weights: "paper" is "default", a LeCun-normal kernel and zero biases.
     """

@@ -79,19 +79,17 @@ class S5(ComplexDiagonalCell):
         def brought(kernel):
             """V^* applied to each block of the rows: `[2 * width, n] -> [width, n]`, real and imaginary part."""
             rows = kernel.reshape(self.blocks, 2 * half, -1)
-            parts = [jnp.asarray(part, wide) for part in (vectors.real, -vectors.imag)]
+            parts = [jnp.asarray(part, wide) for part in (np.real(vectors), -np.imag(vectors))]
             return [jnp.einsum("nh,bni->bhi", part, rows).reshape(width, -1) for part in parts]
 
         b_key, c_real_key, c_imag_key, skip_key, step_key = jax.random.split(key, 5)
         draw = lambda key, columns: Lecun()(key, (2 * width, columns), wide)  # noqa: E731
         b_real, b_imag = brought(draw(b_key, in_features))
-        (real, turned_real), (imag, turned_imag) = (
-            brought(draw(k, self.features)) for k in (c_real_key, c_imag_key)
-        )
+        (real, turned_real), (imag, turned_imag) = (brought(draw(k, self.features)) for k in (c_real_key, c_imag_key))
         low, high = math.log(self.dt_min), math.log(self.dt_max)
         return {
-            "eigenvalue_real": jnp.asarray(eigenvalues.real, dtype),
-            "eigenvalue_imag": jnp.asarray(eigenvalues.imag, dtype),
+            "eigenvalue_real": jnp.asarray(np.real(eigenvalues), dtype),
+            "eigenvalue_imag": jnp.asarray(np.imag(eigenvalues), dtype),
             "log_step": jax.random.uniform(step_key, (width,), wide, low, high).astype(dtype),
             "kernel_real": b_real.T.astype(dtype),
             "kernel_imag": b_imag.T.astype(dtype),

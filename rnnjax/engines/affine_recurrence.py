@@ -13,7 +13,6 @@ states are kept for it, and nothing of what is computed in between.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -37,7 +36,7 @@ def in_a_loop(reverse: bool, maps: Any, valid: Array | None, resets: Array | Non
 
     Args:
       reverse: from the last step to the first.
-      maps: a field that is the same at all steps may lack the axis of time.
+      maps: a field that is the same at all steps may lack the axis of time, `[*batch, n]`.
       valid: `[time, *batch]`, false where a step leaves the state as it is, or `None`.
       resets: as in the module.
       fresh: as in the module.
@@ -66,18 +65,28 @@ def _looped_backward(reverse, residuals, cotangents):
     maps, valid, resets, fresh, carry, states = residuals
     nothing = _map(jnp.zeros_like, carry)
 
-    def step(later, this):
-        varying, valid, resets, cotangent = this
+    def step(so_far, this):
+        later, sums = so_far
+        varying, valid, resets, before, cotangent = this
         flowing = _map(jnp.add, later, cotangent)
-        before = _reset(resets, nothing, _at(maps, varying).adjoint(nothing)(flowing))
-        return before if valid is None else where(valid, before, flowing), flowing
+        _, pull = jax.vjp(lambda maps, before: maps(before), _at(maps, varying), _reset(resets, fresh, before))
+        of_map, of_before = pull(flowing)
+        of_before = _reset(resets, nothing, of_before)
+        if valid is not None:
+            of_map = where(valid, of_map, _map(jnp.zeros_like, of_map))
+            of_before = where(valid, of_before, flowing)
+        # Fields without an axis of time are added up here: sums over the first axis of an array are slow on a CPU.
+        sums = [
+            None if now is not None else total + part for now, total, part in zip(varying, sums, of_map, strict=True)
+        ]
+        return (of_before, sums), [part if now is not None else None for now, part in zip(varying, of_map, strict=True)]
 
-    steps = (_varying(maps, carry), valid, resets, cotangents)
-    of_carry, flowing = jax.lax.scan(step, nothing, steps, reverse=not reverse)
-    before = _reset(resets, fresh, _shifted(carry, states, reverse))
-    if valid is not None:  # both, since nothing times NaN is NaN
-        flowing, before = (where(valid, tree, _map(jnp.zeros_like, tree)) for tree in (flowing, before))
-    return _of_maps(maps, before, flowing), None, None, None, of_carry
+    varying = _varying(maps, carry)
+    sums = [None if now is not None else jnp.zeros_like(field) for now, field in zip(varying, maps, strict=True)]
+    steps = (varying, valid, resets, _shifted(carry, states, reverse), cotangents)
+    (of_carry, sums), parts = jax.lax.scan(step, (nothing, sums), steps, reverse=not reverse)
+    of_maps = [part if total is None else total for total, part in zip(sums, parts, strict=True)]
+    return type(maps)(*of_maps), None, None, None, of_carry
 
 
 looped.defvjp(_looped_forward, _looped_backward)
@@ -149,7 +158,9 @@ def _blocked_backward(block, residuals, cotangents):
 
     first_maps, last, first_resets = _map(lambda leaf: leaf[0], (maps, flowing, resets))
     of_carry = _reset(first_resets, nothing, first_maps.adjoint(nothing)(last))
-    return _of_maps(maps, _reset(resets, fresh, _shifted(carry, states, False)), flowing), None, None, of_carry
+    before = _reset(resets, fresh, _shifted(carry, states, False))
+    (of_maps,) = jax.vjp(lambda maps: maps(before), maps)[1](flowing)
+    return of_maps, None, None, of_carry
 
 
 blocked.defvjp(_blocked_forward, _blocked_backward)
@@ -167,8 +178,3 @@ def _shifted(carry, states, reverse):
     if reverse:
         return _map(lambda last, rest: jnp.concatenate([rest[1:], last[None]]), carry, states)
     return _map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), carry, states)
-
-
-def _of_maps(maps, before, flowing):
-    """The cotangent of the maps, of all steps at once."""
-    return jax.vjp(lambda maps: maps(before), maps)[1](flowing)[0]

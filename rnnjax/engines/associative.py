@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Any, ClassVar
 
 import jax
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 
 from rnnjax.engines import affine_recurrence as recurrence
 from rnnjax.engines.affine_recurrence import where
+from rnnjax.engines.blocks import even_block, over_blocks, root_block
 from rnnjax.engines.engine import Engine
 from rnnjax.errors import check
 
@@ -30,28 +30,32 @@ class Associative(Engine):
     """All steps of a cell that is affine in its state, at once.
 
     Time is cut into blocks, whose maps are composed one after the other in all blocks at the same time; the maps of
-    whole blocks are a shorter chain, treated likewise. `block=2` is a binary tree, and a block as long as the sequence a
-    plain loop. Blelloch 1990, CMU-CS-90-190; Martin & Cundy 2018, arXiv:1709.04057.
+    whole blocks are a shorter chain, treated likewise. `block=2` is a binary tree, and a block as long as the sequence
+    a plain loop. Blelloch 1990, CMU-CS-90-190; Martin & Cundy 2018, arXiv:1709.04057.
 
-    `remat=k` recomputes blocks of k steps in the backward pass, "sqrt" such of about sqrt(time) steps, and `True` the
-    whole sequence at once; inputs are projected anew too. `unroll` is refused: blocks are chosen by `block`.
+    `remat=k` recomputes k steps at once in the backward pass, "sqrt" about sqrt(time) steps, and `True` the whole
+    sequence; inputs are projected anew too. `unroll` is refused.
 
     Args:
       block: steps a block; `None` is the whole sequence on a CPU, and 32 elsewhere. On two CPU cores a loop took a half
         to a twentieth of the time of `jax.lax.associative_scan` for 256 to 65536 steps, and compiled ten to a hundred
         times faster. The 32 has not been measured on an accelerator.
+      drive_bytes: in a loop, how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the
+        steps, so that it is still in the cache when they need it. A sequence whose drive is more than four times as
+        large is run in parts.
 
     Raises:
-      InputError: a block that is no int of at least 2.
+      InputError: a block that is no int of at least 2, or a size that is no positive int.
     """
 
     name: ClassVar[str] = "associative"
 
     block: int | None = None
+    drive_bytes: int = 1 << 21
 
     def __post_init__(self):
-        valid = isinstance(self.block, int) and not isinstance(self.block, bool) and self.block >= 2
-        check(valid or self.block is None, "Associative.block", self.block, "an int >= 2, or None")
+        check(self.block is None or _is_int(self.block, 2), "Associative.block", self.block, "an int >= 2, or None")
+        check(_is_int(self.drive_bytes, 1), "Associative.drive_bytes", self.drive_bytes, "a positive int")
 
     def refusal(self, cell, weights, carry, xs, call):
         del weights, carry, xs
@@ -62,35 +66,55 @@ class Associative(Engine):
         return None
 
     def run(self, cell, weights, carry, xs, call):
+        time = jax.tree.leaves(xs)[0].shape[0]
+        block = self._steps_at_once(cell, weights, xs, call.remat)
+        run = functools.partial(self._run, cell, weights, call)
         if call.remat:
-            return _rematerialised(self._run, cell, weights, carry, xs, call)
-        return self._run(cell, weights, carry, xs, call)
+            run = jax.checkpoint(run)
+        steps = xs, call.valid, call.resets
+        carry, (ys, carries) = (
+            run(carry, steps) if block >= time else over_blocks(run, carry, steps, block, call.reverse)
+        )
+        return carry, ys, carries
 
-    def _run(self, cell, weights, carry, xs, call):
+    def _steps_at_once(self, cell: Any, weights: PyTree, xs: PyTree, remat: bool | int | str | None) -> int:
+        """How many steps are run at once: those that are recomputed together, or those whose drive fits the cache."""
+        time = jax.tree.leaves(xs)[0].shape[0]
+        if remat:
+            return time if remat is True else root_block(time) if remat == "sqrt" else int(remat)
+        if self.block or jax.default_backend() != "cpu":
+            return time
+        drive = jax.eval_shape(cell.project, weights, xs)
+        step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(drive)) // max(time, 1)
+        return time if step * time <= 4 * self.drive_bytes else even_block(time, max(1, self.drive_bytes // step))
+
+    def _run(self, cell, weights, call, carry, steps):
+        """Some steps: `(carry, (ys, carries))`, for inputs and masks of these steps."""
+        xs, valid, resets = steps
+        call = dataclasses.replace(call, valid=valid, resets=resets)
         time = jax.tree.leaves(xs)[0].shape[0]
         drive = cell.project(weights, xs)
         if time:
-            states = self._states(cell, cell.affine(weights, drive), carry, call)
+            states = self._states(time, cell, cell.affine(weights, drive), carry, call)
             final = _map(lambda leaf, old: leaf[0 if call.reverse else -1].astype(old.dtype), states, carry)
         else:
             states, final = _map(lambda leaf: jnp.zeros((0, *leaf.shape), leaf.dtype), carry), carry
         ys = cell.readout(weights, states, drive).astype(cell.output_dtype)
         if call.valid is not None:
             ys = where(call.valid, ys, jnp.zeros_like(ys))
-        return final, ys, _cast_like(states, carry) if call.return_carries else None
+        return final, (ys, _cast_like(states, carry) if call.return_carries else None)
 
-    def _states(self, cell, maps, carry, call):
+    def _states(self, time, cell, maps, carry, call):
         """The state after each step, in the dtype of the maps."""
         shape = jax.tree.leaves(carry)[0].shape
-        time = max(maps, key=jnp.ndim).shape[0]
-        carry = _cast_like(carry, _map(lambda leaf: maps[0], carry))
+        carry = _map(lambda leaf: leaf.astype(maps[0].dtype), carry)
         valid, resets, reverse = call.valid, call.resets, call.reverse
         fresh = carry
         if resets is not None:
             fresh = jax.lax.stop_gradient(_cast_like(cell.initial_carry(resets.shape[1:]), carry))
             resets = resets if valid is None else resets & valid
         if (self.block or (time if jax.default_backend() == "cpu" else 32)) >= time:
-            maps = _map(lambda leaf: jnp.broadcast_to(leaf, (time, *shape)) if leaf.ndim > len(shape) else leaf, maps)
+            maps = _map(lambda leaf: jnp.broadcast_to(leaf, (time, *shape) if leaf.ndim > len(shape) else shape), maps)
             run = recurrence.looped if call.hoist else recurrence.in_a_loop
             return run(reverse, maps, valid, resets, fresh, carry)
         maps = _map(lambda leaf: jnp.broadcast_to(leaf, (time, *shape)), maps)
@@ -101,30 +125,9 @@ class Associative(Engine):
         return in_order(run(self.block or 32, in_order(maps), in_order(resets), fresh, carry))
 
 
+def _is_int(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def _cast_like(tree: PyTree, like: PyTree) -> PyTree:
     return _map(lambda leaf, other: leaf.astype(other.dtype), tree, like)
-
-
-def _rematerialised(run, cell, weights, carry, xs, call):
-    """The sequence in blocks, of which only the carries between them and the inputs are kept for the backward pass."""
-    time = jax.tree.leaves(xs)[0].shape[0]
-    block = {"sqrt": math.isqrt(max(time - 1, 0)) + 1, True: time}.get(call.remat, call.remat)
-    block = max(1, min(int(block), time))
-    count = -(-time // block)
-    extra = count * block - time
-    valid = call.valid
-    if extra and valid is None:
-        valid = jnp.ones((time, *jax.tree.leaves(carry)[0].shape[:-1]), bool)
-
-    def cut(leaf):
-        leaf = jnp.concatenate([leaf, jnp.zeros((extra, *leaf.shape[1:]), leaf.dtype)])
-        return leaf.reshape(count, block, *leaf.shape[1:])
-
-    @jax.checkpoint
-    def one(carry, part):
-        xs, valid, resets = part
-        carry, ys, carries = run(cell, weights, carry, xs, dataclasses.replace(call, valid=valid, resets=resets))
-        return carry, (ys, carries)
-
-    carry, outputs = jax.lax.scan(one, carry, _map(cut, (xs, valid, call.resets)), reverse=call.reverse)
-    return carry, *_map(lambda leaf: leaf.reshape(count * block, *leaf.shape[2:])[:time], outputs)

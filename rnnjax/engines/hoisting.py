@@ -66,7 +66,7 @@ def hoisted(
             carry, outputs = advance(structure.unflatten([given[i] for i in range(len(leaves))]), initial, carry, step)
             return carry, (outputs, {i: t.operands for i, t in tapped.items()} if probes else None)
 
-        if probes is not None:
+        if probes is not None and not _holds_complex((others, carry, steps)):
             body = jax.checkpoint(body, policy=_is_stored, prevent_cse=False)
         carry, (outputs, operands) = jax.lax.scan(body, carry, (steps, probes), **loop)
         return (carry, outputs), operands
@@ -94,6 +94,11 @@ def hoisted(
 
 def _is_stored(primitive, *_, **__) -> bool:
     return primitive.name not in _CHEAP
+
+
+def _holds_complex(tree: PyTree) -> bool:
+    """Whether `jax.checkpoint` would fail: it rounds what it stores to its own precision, complex numbers too."""
+    return any(jnp.issubdtype(jnp.result_type(leaf), jnp.complexfloating) for leaf in jax.tree.leaves(tree))
 
 
 class _Tapped(KernelStandIn):

@@ -19,7 +19,7 @@ Array = jax.Array
 PyTree = Any
 
 _TOLERANCES = {"float32": 2e-6, "float64": 1e-11}
-_WIDEST_FULL = 64  # numbers in a row's state: above it the Jacobians of the steps, [time, width, width], are too many
+_WIDEST_FULL = 64  # numbers in a row's state: above it the Jacobians of the steps, [time, width, width], are too large
 
 
 def _is_number(given) -> bool:
@@ -49,11 +49,12 @@ class Newton(Engine):
       tolerance: the largest error, as a share of the largest number in the same leaf of a row's states; `None` is
         2e-6 in float32, which cannot be made much smaller, and 1e-11 in float64.
       max_iterations: after which the engine gives up on a row.
-      jacobian: "full", "diagonal", or "auto": diagonal where that is the whole Jacobian, and for a state of more than
-        64 numbers a row. With the diagonal of a dense Jacobian it takes more iterations, and the adjoint runs step by
-        step.
-      damping: in [0, 1]; the Jacobians are multiplied by `1 - damping`. At 1 they are not computed at all, and each
-        iteration is one step of the cell from the states of the last one: many iterations, each a cheap one.
+      jacobian: what takes the place of the Jacobians of the steps. "full": they themselves. "diagonal": their
+        diagonals, which for a dense Jacobian cost as many evaluations of the cell as the state has numbers. "none":
+        zero; each iteration is one step of the cell from the states of the last one: many iterations, each a cheap
+        one. "auto": "diagonal" where that is the whole Jacobian, else "full" for a state of up to 64 numbers a row,
+        else "none". Where it is less than the whole Jacobian, the adjoint runs step by step.
+      damping: in [0, 1); what takes the place of the Jacobians is multiplied by `1 - damping`.
 
     Raises:
       InputError: an option out of range.
@@ -72,9 +73,9 @@ class Newton(Engine):
         given = self.max_iterations
         valid = isinstance(given, int) and not isinstance(given, bool) and given > 0
         check(valid, "Newton.max_iterations", given, "a positive int")
-        check_choice("Newton.jacobian", self.jacobian, ("auto", "full", "diagonal"))
+        check_choice("Newton.jacobian", self.jacobian, ("auto", "full", "diagonal", "none"))
         given = self.damping
-        check(_is_number(given) and 0 <= given <= 1, "Newton.damping", given, "a number in [0, 1]")
+        check(_is_number(given) and 0 <= given < 1, "Newton.damping", given, "a number in [0, 1)")
 
     def refusal(self, cell, weights, carry, xs, call):
         del cell, xs
@@ -105,17 +106,23 @@ class Newton(Engine):
         batch_shape = jax.tree.leaves(xs)[0].shape[1:-1]
         layout = CarryLayout.of(carry, len(batch_shape))
         # One real number a unit, and units apart: the diagonal is the whole Jacobian.
-        diagonal = cell.jacobian == "diagonal" and len(layout.widths) == 1 and not layout.has_complex
-        full = self.jacobian == "full"
-        if self.jacobian == "auto":
-            full = not diagonal and layout.width <= _WIDEST_FULL
+        apart = cell.jacobian == "diagonal" and len(layout.widths) == 1 and not layout.has_complex
+        jacobian = self.jacobian
+        if jacobian == "auto" and apart:
+            jacobian = "diagonal"
+        elif jacobian == "auto":
+            jacobian = "full" if layout.width <= _WIDEST_FULL else "none"
+        # The coarsest rounding on the way around the loop decides how still the iteration can come to lie.
+        dtypes = map(jnp.result_type, jax.tree.leaves((weights, carry)))
+        dtype = max((dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.inexact)), key=lambda d: jnp.finfo(d).eps)
         equations = Equations(
             cell=cell,
             layout=layout,
             batch_shape=batch_shape,
-            full=full,
-            exact=full or diagonal,
-            tolerance=self.tolerance or _TOLERANCES[layout.dtype.name],
+            jacobian=jacobian,
+            exact=jacobian == "full" or (jacobian == "diagonal" and apart),
+            tolerance=self.tolerance or _TOLERANCES[jnp.finfo(dtype).dtype.name],
+            unit=float(jnp.finfo(dtype).eps),
             max_iterations=self.max_iterations,
             damping=self.damping,
         )

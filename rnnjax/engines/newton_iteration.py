@@ -9,9 +9,10 @@ of them and repeats
 
 whose middle line is a linear recurrence, computed by a parallel scan (DEER: Lim et al. 2024, arXiv:2309.12252). With
 anything else in the place of J_t the solution is the same, and steps 1 to k are right after k iterations, but it takes
-more of them. Two such changes are offered. The diagonal of J_t (quasi-DEER: Gonzalez et al. 2024, arXiv:2407.19115) is
-all that fits into memory where the state is wide. `(1 - damping) J_t` (scale-ELK, appendix A.4 of the same paper) keeps
-the products of Jacobians bounded where they overflow.
+more of them. Three such changes are offered. The diagonal of J_t (quasi-DEER: Gonzalez et al. 2024, arXiv:2407.19115)
+needs less memory. Zero in its place (Picard's iteration) needs no Jacobians, and where the state is wide its many
+iterations are the cheapest. `(1 - damping) J_t` (scale-ELK, appendix A.4 of the same paper) keeps the products of
+Jacobians bounded where they overflow.
 
 A small residual alone does not say that the states are right: where the map expands along time, errors grow from step
 to step. So the same iteration is run on a second set of equations beside the first, `e_t = J_t e_{t-1} + u_t`: what
@@ -63,9 +64,10 @@ class Equations:
       cell: the cell.
       layout: of its carry.
       batch_shape: the batch axes.
-      full: whether Jacobians are computed in full, or only their diagonals.
+      jacobian: "full", "diagonal" or "none", what is computed of the Jacobians.
       exact: whether what is computed is the whole Jacobian.
       tolerance: the largest share of an error that a converged row may have.
+      unit: of rounding, as a share.
       max_iterations: after which a row is given up.
       damping: Jacobians are multiplied by `1 - damping`.
     """
@@ -73,9 +75,10 @@ class Equations:
     cell: Cell
     layout: CarryLayout
     batch_shape: tuple[int, ...]
-    full: bool
+    jacobian: str
     exact: bool
     tolerance: float
+    unit: float
     max_iterations: int
     damping: float
 
@@ -117,7 +120,7 @@ class Equations:
         """The Jacobians of the steps `[time, *batch, width, width]`, or their diagonals `[time, *batch, width]`."""
         probe = lambda direction: push(jnp.broadcast_to(direction, befores.shape))  # noqa: E731
         basis = jnp.eye(self.layout.width, dtype=befores.dtype)
-        if self.full:
+        if self.jacobian == "full":
             return jax.vmap(probe, out_axes=-1)(basis)
         if self.cell.jacobian == "diagonal":  # units do not mix: one probe for all units of a leaf
             leaves = np.repeat(np.arange(len(self.layout.widths)), self.layout.widths)
@@ -131,10 +134,10 @@ class Equations:
         valid = inputs[1]
         befores = _shifted(states, start)
         afters, push = self.linearized(weights, befores, inputs)
-        noise = jnp.finfo(states.dtype).eps * states * signs
+        noise = self.unit * states * signs
         errors = push(_shifted(rounding, jnp.zeros_like(start))) + noise
         terms = _unpadded(jnp.stack([afters - states, errors - rounding], axis=-1), valid)
-        if self.damping < 1:
+        if self.jacobian != "none":
             factors = (1 - self.damping) * _unpadded(self.jacobians(push, befores), valid)
             changes = linear_recurrence(factors, terms)
             # Where products of Jacobians overflow, a plain step from the last states, as if the Jacobian were zero.
@@ -193,7 +196,7 @@ class Equations:
             return one_by_one()
         _, push = self.linearized(weights, befores, inputs)
         jacobians = self.jacobians(push, befores)
-        factors = _next(jnp.swapaxes(jacobians, -1, -2) if self.full else jacobians)
+        factors = _next(jnp.swapaxes(jacobians, -1, -2) if self.jacobian == "full" else jacobians)
         together = linear_recurrence(factors, cotangents[..., None], reverse=True)[..., 0]
         mixed = lambda: jnp.where(unsolved[..., None], one_by_one(), together)  # noqa: E731
         return jax.lax.cond(jnp.any(unsolved), mixed, lambda: together)

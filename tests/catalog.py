@@ -10,7 +10,21 @@ from collections.abc import Callable
 
 import pytest
 
-from rnnjax import GRU, LSTM, Dropout, Elman, Jordan, PeepholeLSTM, Precision, Residual, Stack
+from rnnjax import (
+    GRU,
+    LRU,
+    LSTM,
+    RGLRU,
+    S5,
+    Dropout,
+    Elman,
+    Jordan,
+    MinGRU,
+    PeepholeLSTM,
+    Precision,
+    Residual,
+    Stack,
+)
 from rnnjax.cell import Cell
 from rnnjax.cells import REGISTRY
 
@@ -42,6 +56,8 @@ VARIANTS = [
     Entry("elman_relu", lambda p: Elman(FEATURES, activation="relu", precision=p)),
     Entry("irnn", lambda p: Elman.irnn(FEATURES, precision=p)),
     Entry("gru_reset_before", lambda p: GRU(FEATURES, reset_after=False, precision=p)),
+    Entry("s5_square", lambda p: S5(FEATURES, state_features=6, blocks=2, precision=p), in_features=FEATURES),
+    Entry("rg_lru_heads", lambda p: RGLRU(FEATURES, heads=2, precision=p), in_features=FEATURES),
     Entry("jordan_output_size", lambda p: Jordan(FEATURES, output_size=6, output_activation="identity", precision=p)),
 ]
 
@@ -62,12 +78,21 @@ WRAPPED = [
         "dropout_of_stack",
         lambda p: Dropout(Stack((Elman(6, precision=p), LSTM(FEATURES, precision=p))), recurrent=0.4),
     ),
+    Entry(
+        "stack_of_affine",
+        lambda p: Stack(
+            (
+                Residual(LRU(IN_FEATURES, state_features=3, precision=p)),
+                Dropout(MinGRU(FEATURES, precision=p), input=0.3, output=0.4),
+            )
+        ),
+    ),
 ]
 
 CELLS = REGISTERED + VARIANTS + WRAPPED
 
 
-def _differing_in_dynamics(entries: list[Entry]) -> list[Entry]:
+def differing_in_dynamics(entries: list[Entry]) -> list[Entry]:
     """Without those that compute what an earlier one computes, from other initial parameters."""
     first = {}
     for entry in entries:
@@ -76,7 +101,7 @@ def _differing_in_dynamics(entries: list[Entry]) -> list[Entry]:
 
 
 every_cell = pytest.mark.parametrize("entry", CELLS, ids=str)
-every_computation = pytest.mark.parametrize("entry", _differing_in_dynamics(CELLS), ids=str)
+every_computation = pytest.mark.parametrize("entry", differing_in_dynamics(CELLS), ids=str)
 every_plain_cell = pytest.mark.parametrize("entry", REGISTERED + VARIANTS, ids=str)
-every_plain_computation = pytest.mark.parametrize("entry", _differing_in_dynamics(REGISTERED + VARIANTS), ids=str)
+every_plain_computation = pytest.mark.parametrize("entry", differing_in_dynamics(REGISTERED + VARIANTS), ids=str)
 every_registered_cell = pytest.mark.parametrize("entry", REGISTERED, ids=str)

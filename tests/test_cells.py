@@ -23,7 +23,24 @@ from catalog import (
 from sequences import BATCH, LENGTHS, RESETS, TIME, assert_identical, assert_same, drawn_like, example, run
 
 import rnnjax
-from rnnjax import GRU, LSTM, Chrono, Dropout, Elman, InputError, Jordan, PeepholeLSTM, Precision, Residual, Stack
+from rnnjax import (
+    GRU,
+    LRU,
+    LSTM,
+    RGLRU,
+    S5,
+    Chrono,
+    Dropout,
+    Elman,
+    InputError,
+    Jordan,
+    MinGRU,
+    MinLSTM,
+    PeepholeLSTM,
+    Precision,
+    Residual,
+    Stack,
+)
 from rnnjax.activations import ACTIVATIONS, activation
 from rnnjax.cell import Cell, abstract_params
 from rnnjax.cells import REGISTRY, get
@@ -48,18 +65,27 @@ def test_every_public_cell_is_registered():
 def test_class_states_its_facts(entry):
     """A class names its gates, structure, equation and source, and its docstring cites the source."""
     cls = REGISTRY[entry.name]
-    assert cls.gates and len(set(cls.gates)) == len(cls.gates)
+    assert len(set(cls.gates)) == len(cls.gates)
+    assert cls.gates or cls in (LRU, S5), "all but the linear state spaces have gates, or a candidate at least"
     assert cls.jacobian in ("dense", "diagonal", "block")
     assert "=" in cls.equation
     year = next(word for word in cls.source.replace(",", " ").split() if word.isdigit() and len(word) == 4)
     assert year in cls.__doc__, "the docstring cites the source"
-    assert "default" in cls.presets
+    assert "default" in getattr(cls, "presets", {"default": None})
+    assert cls.affine_in_state == (cls in (MinGRU, MinLSTM, LRU, S5, RGLRU))
+
+
+def other_start(cls):
+    """Fields that say where a cell starts from, and nothing else."""
+    own = {LRU: dict(r_min=0.4, max_phase=1.0), S5: dict(dt_min=0.01)}
+    return own.get(cls, dict(kernel_init=Normal(0.3), bias_init=Constant(0.5)))
 
 
 @every_registered_cell
 def test_get_makes_a_cell_by_name(entry):
     """`get(name, features, **fields)` is the class called with the same arguments."""
-    assert get(entry.name, 7, kernel_init=Normal(0.1)) == REGISTRY[entry.name](7, kernel_init=Normal(0.1))
+    cls, fields = REGISTRY[entry.name], other_start(REGISTRY[entry.name])
+    assert get(entry.name, 7, **fields) == cls(7, **fields) != cls(7)
 
 
 def test_get_knows_the_identity_initialised_network():
@@ -92,6 +118,10 @@ CONFIGURED = [
     Jordan(3, output_size=2, output_activation="identity"),
     PeepholeLSTM(3, peephole_init=Normal(0.1)),
     PeepholeLSTM(3, peephole_init={"output": 0.5}),
+    MinLSTM(3, bias_init=Chrono(100)),
+    LRU(3, state_features=5, r_min=0.9, max_phase=0.3),
+    S5(3, state_features=4, blocks=2, dt_min=0.01, step_rescale=0.5),
+    RGLRU(4, heads=2, r_max=0.9999, kernel_init={"input": Normal(0.1)}),
     Stack((LSTM(3), Residual(Dropout(GRU(3), input=0.1, recurrent=0.2)))),
 ]
 
@@ -117,9 +147,9 @@ def test_representation_leaves_defaults_out():
 def test_dynamics_is_the_cell_without_its_initialisers(entry):
     """Cells that differ in initialisers only have equal dynamics, which compute the same outputs."""
     cell = entry.cell(FLOAT64)
-    other = dataclasses.replace(cell, kernel_init=Normal(0.3), bias_init=Constant(0.5))
+    other = dataclasses.replace(cell, **other_start(type(cell)))
     assert other != cell and other.dynamics == cell.dynamics == cell.dynamics.dynamics
-    assert dataclasses.replace(cell, features=9).dynamics != cell.dynamics
+    assert dataclasses.replace(cell, features=8).dynamics != cell.dynamics
     params, xs = drawn_like(abstract_params(cell, IN_FEATURES), 0), np.ones((BATCH, TIME, IN_FEATURES))
     assert_identical(run(cell.dynamics, params, xs), run(cell, params, xs))
 
@@ -140,7 +170,8 @@ def test_init_gives_the_abstract_parameters(entry):
         ]
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
     assert_identical(cell.init(jax.random.key(0), entry.in_features), one)
-    assert not np.array_equal(jax.tree.leaves(one)[1], jax.tree.leaves(other)[1]), "keys matter"
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    assert not all(np.array_equal(a, b) for a, b in pairs), "keys matter"
     assert cell.parameter_count(entry.in_features) == sum(leaf.size for leaf in jax.tree.leaves(one))
 
 
@@ -157,6 +188,12 @@ SIZES = {
     "lstm": lambda f, h: 4 * (f * h + h * h + h),
     "peephole_lstm": lambda f, h: 4 * (f * h + h * h + h) + 3 * h,
     "gru": lambda f, h: 3 * (f * h + h * h + h) + h,
+    "min_gru": lambda f, h: 2 * (f * h + h),
+    "min_lstm": lambda f, h: 3 * (f * h + h),
+    # Real and imaginary parts of B and C, three numbers a unit for A, and D between widths that differ.
+    "lru": lambda f, h: 2 * f * h + 2 * h * h + 3 * h + f * h,
+    "s5": lambda f, h: 2 * f * h + 2 * h * h + 3 * h + f * h,
+    "rg_lru": lambda f, h: 2 * (h * h + h) + h + f * h,
 }
 
 
@@ -164,6 +201,17 @@ SIZES = {
 def test_parameter_count_is_that_of_the_equations(name):
     """The number of parameters follows from the equation of the cell."""
     assert get(name, 7).parameter_count(3) == SIZES[name](3, 7)
+
+
+@pytest.mark.parametrize(("name", "fewer"), [("lru", 7 * 7 - 7), ("s5", 7 * 7 - 7), ("rg_lru", 7 * 7)])
+def test_inputs_as_wide_as_the_state_need_fewer_parameters(name, fewer):
+    """D is a vector, and the input of an RG-LRU enters as it is, where widths allow it, as in the papers."""
+    assert get(name, 7).parameter_count(7) == SIZES[name](7, 7) - fewer
+
+
+def test_the_set_of_sizes_is_complete():
+    """Every registered cell has its number of parameters written down."""
+    assert set(SIZES) == set(REGISTRY)
 
 
 @every_cell
@@ -184,7 +232,8 @@ def test_carry_is_a_named_tuple_with_the_output_first(entry):
     assert carry._fields
     after, y = cell.step(params, carry, xs[:, 0])
     assert type(after) is type(carry)
-    assert_identical(after[0], y)
+    if type(cell) not in (LRU, S5):  # their outputs are read out of a wider, complex state
+        assert_identical(after[0], y)
 
 
 @every_cell
@@ -234,6 +283,8 @@ MIXTURES = {
     "gru": lambda g, old, new: ((1 - g["update"]) * g["candidate"] + g["update"] * old.h, new.h),
     "gru_reset_before": lambda g, old, new: ((1 - g["update"]) * g["candidate"] + g["update"] * old.h, new.h),
     "elman": lambda g, old, new: (g["candidate"], new.h),
+    "min_gru": lambda g, old, new: ((1 - g["write"]) * old.h + g["write"] * g["candidate"], new.h),
+    "min_lstm": lambda g, old, new: (g["forget"] * old.h + g["input"] * g["candidate"], new.h),
 }
 
 
@@ -319,12 +370,68 @@ def jordan_output_size(p, state, x):
     return (y,), y
 
 
+def g(a):
+    return np.where(a >= 0, a + 0.5, sigmoid(a))
+
+
+def min_gru(p, state, x):
+    (h,) = state
+    z, n = np.split(x @ p["kernel"] + p["bias"], 2, axis=-1)
+    h = (1 - sigmoid(z)) * h + sigmoid(z) * g(n)
+    return (h,), h
+
+
+def min_lstm(p, state, x):
+    (h,) = state
+    f, i, n = np.split(x @ p["kernel"] + p["bias"], 3, axis=-1)
+    f, i = sigmoid(f), sigmoid(i)
+    h = (f * h + i * g(n)) / (f + i)
+    return (h,), h
+
+
+def complex_step(p, state, x, a, b_scale):
+    """In complex numbers, which the cell does without."""
+    kernel = p["kernel_real"] + 1j * p["kernel_imag"]
+    s = a * (state[0] + 1j * state[1]) + b_scale * (x @ kernel)
+    return s, s @ (p["output_kernel_real"] + 1j * p["output_kernel_imag"])
+
+
+def skipped(p, x):
+    return x @ p["skip"] if p["skip"].ndim == 2 else x * p["skip"]
+
+
+def lru(p, state, x):
+    a = np.exp(-np.exp(p["nu_log"]) + 1j * np.exp(p["theta_log"]))
+    s, y = complex_step(p, state, x, a, np.exp(p["gamma_log"]))
+    return (s.real, s.imag), y.real + skipped(p, x)
+
+
+def s5(p, state, x):
+    eigenvalues, step = p["eigenvalue_real"] + 1j * p["eigenvalue_imag"], np.exp(p["log_step"])
+    a = np.exp(eigenvalues * step)
+    s, y = complex_step(p, state, x, a, (a - 1) / eigenvalues)
+    return (s.real, s.imag), 2 * y.real + skipped(p, x)
+
+
+def rg_lru(p, state, x):
+    (h,) = state
+    x = x @ p["input_kernel"] if "input_kernel" in p else x
+    parts = x.reshape(len(p["kernel"]), -1) if p["kernel"].ndim == 3 else x[None]
+    kernels = p["kernel"] if p["kernel"].ndim == 3 else p["kernel"][None]
+    r, i = np.concatenate([np.split(part @ kernel, 2) for part, kernel in zip(parts, kernels, strict=True)], axis=1)
+    r, i = sigmoid(r + np.split(p["bias"], 2)[0]), sigmoid(i + np.split(p["bias"], 2)[1])
+    a = np.exp(-8 * np.log1p(np.exp(p["decay"])) * r)
+    h = a * h + np.sqrt(1 - a**2) * (i * x)
+    return (h,), h
+
+
 EQUATIONS = {
     function.__name__: function
     for function in (
-        elman, elman_relu, jordan, jordan_output_size, lstm, peephole_lstm, gru, gru_reset_before,
+        elman, elman_relu, jordan, jordan_output_size, lstm, peephole_lstm, gru, gru_reset_before, min_gru, min_lstm,
+        lru, s5, rg_lru,
     )
-} | {"irnn": elman_relu}  # fmt: skip
+} | {"irnn": elman_relu, "s5_square": s5, "rg_lru_heads": rg_lru}  # fmt: skip
 
 
 @x64
@@ -434,6 +541,22 @@ def test_activation_is_the_one_its_name_says(name):
         (lambda: Elman(4, activation=None), "Elman.activation", "None", "a function"),
         (lambda: Jordan(4, output_activation="x"), "Jordan.output_activation", "'x'", "a function"),
         (lambda: Jordan(4, output_size=0), "Jordan.output_size", "0", "a positive int"),
+        (lambda: MinGRU(4, bias_init={"update": 1.0}), "MinGRU.bias_init gate", "'update'", "write, candidate"),
+        (lambda: MinGRU(4, preset="keras"), "MinGRU.preset", "'keras'", "default, paper"),
+        (lambda: LRU(4, state_features=0), "LRU.state_features", "0", "a positive int"),
+        (lambda: LRU(4, r_max=1.5), "LRU.r_max", "1.5", "(0, 1]"),
+        (lambda: LRU(4, r_min=0.9, r_max=0.5), "LRU.r_min", "0.9", "r_max=0.5"),
+        (lambda: LRU(4, max_phase=7.0), "LRU.max_phase", "7.0", "2 pi"),
+        (lambda: S5(4, blocks=3), "S5.blocks", "3", "divides the 4 features"),
+        (lambda: S5(4, dt_min=0.0), "S5.dt_min", "0.0", "a number > 0"),
+        (lambda: S5(4, dt_max=1e-4), "S5.dt_max", "0.0001", "dt_min=0.001"),
+        (lambda: S5(4, step_rescale=0.0), "S5.step_rescale", "0.0", "a number > 0"),
+        (lambda: RGLRU(4, heads=3), "RGLRU.heads", "3", "divides features=4"),
+        (lambda: RGLRU(4, r_min=-0.1), "RGLRU.r_min", "-0.1", "[0, r_max=0.999]"),
+        *((lambda cls=cls: cls(4).init(jax.random.key(0), 0), "in_features", "0", "a positive int")
+          for cls in (MinGRU, LRU, S5, RGLRU)),
+        (lambda: LSTM(4).affine(None, None), "cell", "LSTM(4)", "affine in its state"),
+        (lambda: LSTM(4).readout(None, None, None), "cell", "LSTM(4)", "affine in its state"),
         (lambda: LSTM(4).init(jax.random.key(0), 0), "in_features", "0", "a positive int"),
         (lambda: LSTM(4).init(jax.random.key(0), 1.5), "in_features", "1.5", "a positive int"),
         (lambda: get("lsmt", 4), "cell", "'lsmt'", "lstm"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnjax import GRU, LSTM, Elman, InputError, Jordan, PeepholeLSTM
+from rnnjax import GRU, LRU, LSTM, RGLRU, S5, Elman, InputError, Jordan, MinGRU, MinLSTM, PeepholeLSTM
 from rnnjax.cells import REGISTRY
 from rnnjax.initializers import (
     Chrono,
@@ -23,6 +23,7 @@ from rnnjax.initializers import (
     Normal,
     Orthogonal,
     PerGate,
+    Ring,
     Uniform,
 )
 
@@ -79,6 +80,8 @@ def with_bias(preset, **gates):
     return (*preset[:2], gates | {"others": preset[2]})
 
 
+STATED = ("default", "paper")
+
 EXPECTED = {
     (Elman, "default"): PER_GATE,
     (Elman, "paper"): PER_GATE,
@@ -92,6 +95,8 @@ EXPECTED = {
     (GRU, "torch"): with_bias(TORCH, candidate=uniform(BOUND)),
     (GRU, "keras"): keras(3),
     (GRU, "flax"): FLAX,
+    **{(cls, preset): (truncated_normal(INPUTS**-0.5), None, 0.0) for cls in (MinGRU, MinLSTM) for preset in STATED},
+    **{(RGLRU, preset): (stats.norm(0, FEATURES**-0.5), None, 0.0) for preset in STATED},
 } | {
     (cls, preset): expected
     for cls in (LSTM, PeepholeLSTM)
@@ -128,7 +133,7 @@ def assert_orthogonal(matrices, scale=1.0):
 
 @pytest.mark.parametrize(
     ("cls", "preset"),
-    [(cls, preset) for cls in REGISTRY.values() for preset in cls.presets],
+    [(cls, preset) for cls in REGISTRY.values() for preset in getattr(cls, "presets", {})],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_preset_has_its_distribution(cls, preset):
@@ -146,9 +151,10 @@ def test_preset_has_its_distribution(cls, preset):
     elif recurrent == FUSED_ORTHOGONAL:
         whole = blocks["plain"]["recurrent_kernel"]
         assert_orthogonal(np.swapaxes(whole, -1, -2))
-    else:
+    elif recurrent is not None:
         for matrices in blocks["recurrent_kernel"].values():
             assert_distributed(matrices, recurrent)
+    assert ("recurrent_kernel" in blocks["plain"]) == (recurrent is not None)
     assert_independent(blocks["kernel"])
 
 
@@ -233,7 +239,7 @@ def test_initializer_has_its_distribution(initializer, expected):
 @pytest.mark.parametrize(
     "initializer",
     [Constant(2.0), Normal(), Uniform(), Glorot(), Lecun(), Orthogonal(), Identity(), Fused(Glorot()), PerGate(),
-     Chrono(10)],
+     Chrono(10), Ring(0.5, 0.9)],
     ids=repr,
 )  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -266,17 +272,24 @@ def test_identity_initialised_network():
     assert Elman.irnn(3, bias_init=Constant(1.0)).bias_init == Constant(1.0)
 
 
-@pytest.mark.parametrize("cls", [LSTM, GRU])
+@pytest.mark.parametrize("cls", [LSTM, GRU, MinLSTM])
 def test_chrono_biases(cls):
     """The gate that keeps the state has b = log U(1, t_max - 1), the input gate its negative, the others zero."""
     t_max = 100
     biases = drawn(cls(FEATURES, bias_init=Chrono(t_max)))["bias"]
-    keeping = {LSTM: "forget", GRU: "update"}[cls]
+    keeping = "update" if cls is GRU else "forget"
     assert_distributed(np.exp(biases[keeping]), stats.uniform(1, t_max - 2))
     for gate in set(cls.gates) - {keeping, "input"}:
         assert not np.any(biases[gate])
     if "input" in cls.gates:
         np.testing.assert_array_equal(biases["input"], -biases[keeping])
+
+
+def test_chrono_bias_of_a_cell_that_keeps_what_it_does_not_write():
+    """A single gate that writes gets minus log U(1, t_max - 1): what is kept is the sigmoid of the logarithm."""
+    biases = drawn(MinGRU(FEATURES, bias_init=Chrono(100)))["bias"]
+    assert_distributed(np.exp(-biases["write"]), stats.uniform(1, 98))
+    assert not np.any(biases["candidate"])
 
 
 def test_chrono_memory_is_the_inverse_of_forgetting():
@@ -328,6 +341,111 @@ def test_output_layer_of_a_jordan_network():
     assert_orthogonal(np.swapaxes(params["recurrent_kernel"], -1, -2))
 
 
+# --- eigenvalues -------------------------------------------------------------------------------------------------
+
+
+def normal_matrices(params, *names):
+    """Parameters by name, `[draws, ...]`, real and imaginary parts joined where there are two."""
+    for name in names:
+        yield params[f"{name}_real"].astype(np.float64) + 1j * params[f"{name}_imag"]
+
+
+@pytest.mark.parametrize(("r_min", "r_max", "max_phase"), [(0.0, 1.0, 2 * np.pi), (0.9, 0.999, 0.3)])
+def test_lru_starts_on_a_ring(r_min, r_max, max_phase):
+    """|a|^2 is uniform on [r_min^2, r_max^2] and the phase on [0, max_phase]; gamma is sqrt(1 - |a|^2); B, C, D."""
+    params = drawn(LRU(FEATURES, state_features=12, r_min=r_min, r_max=r_max, max_phase=max_phase))["plain"]
+    nu, theta, gamma = (params[f"{name}_log"].astype(np.float64) for name in ("nu", "theta", "gamma"))
+    assert nu.shape == (DRAWS, 12)
+    squares = np.exp(-2 * np.exp(nu))
+    assert_distributed(squares, stats.uniform(r_min**2, r_max**2 - r_min**2))
+    assert_distributed(np.exp(theta), stats.uniform(0, max_phase))
+    assert abs(np.corrcoef(squares.ravel(), theta.ravel())[0, 1]) < 5 / np.sqrt(squares.size)
+    # Relative to 1 - |a|^2, a float32 nu is known to 1e-6 times its own size of up to 17.
+    np.testing.assert_allclose(np.exp(2 * gamma), 1 - squares, rtol=2e-5)
+    for part in ("real", "imag"):
+        assert_distributed(params[f"kernel_{part}"], stats.norm(0, (2 * INPUTS) ** -0.5))
+        assert_distributed(params[f"output_kernel_{part}"], stats.norm(0, 12**-0.5))
+    assert_independent({part: params[f"kernel_{part}"] for part in ("real", "imag")})
+    assert_distributed(params["skip"], truncated_normal(INPUTS**-0.5))
+    square = LRU(INPUTS).init(KEY, INPUTS)["skip"]
+    assert square.shape == (INPUTS,)
+    assert_distributed(LRU(2000, state_features=1).init(KEY, 2000)["skip"], stats.norm(0, 1))
+
+
+def hippo(n):
+    """The HiPPO-LegS matrix and its normal part, entry by entry."""
+    a, normal = np.zeros((n, n)), np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            a[i, j] = -np.sqrt((2 * i + 1) * (2 * j + 1)) if i > j else (-(i + 1) if i == j else 0)
+            normal[i, j] = a[i, j] + np.sqrt((i + 0.5) * (j + 0.5))
+    return a, normal
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_s5_starts_from_the_normal_part_of_hippo(blocks):
+    """Eigenvalues are those of HiPPO-LegS plus a matrix of rank one, one of each conjugate pair, in every block."""
+    cell = S5(FEATURES, state_features=12, blocks=blocks)
+    params = drawn(cell)["plain"]
+    _, normal = hippo(24 // blocks)
+    np.testing.assert_allclose(normal @ normal.T, normal.T @ normal, atol=1e-9)  # it is normal
+    expected = np.linalg.eigvals(normal)
+    (found,) = normal_matrices(params, "eigenvalue")
+    assert np.all(found == found[0])
+    for block in np.split(found[0], blocks):
+        both = np.concatenate([block, block.conj()])
+        np.testing.assert_allclose(np.sort_complex(both.round(4)), np.sort_complex(expected.round(4)), atol=2e-4)
+    steps = params["log_step"]
+    assert_distributed(steps, stats.uniform(np.log(0.001), np.log(0.1) - np.log(0.001)))
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_s5_kernels_are_real_ones_in_the_basis_of_the_eigenvectors(blocks):
+    """V V^* B is the LeCun-normal B that was drawn; C V has the variance of a LeCun-normal C; D is N(0, 1)."""
+    width, n = 12, 24 // blocks
+    params = drawn(S5(FEATURES, state_features=width, blocks=blocks))["plain"]
+    _, normal = hippo(n)
+    values, vectors = np.linalg.eigh(-1j * (normal + 0.5 * np.eye(n)))
+    assert np.all(values[: n // 2] < 0)
+    half = vectors[:, : n // 2]
+    b, c = normal_matrices(params, "kernel", "output_kernel")
+    # The other half of V V^* B is the conjugate of this one.
+    drawn_b = np.concatenate([2 * (part @ half.T).real for part in np.split(b, blocks, axis=-1)], axis=-1)
+    assert_distributed(drawn_b, truncated_normal((2 * width) ** -0.5))
+    # Real and imaginary part of C have variance 1 / (2 width) each, and V is unitary.
+    for part in (c.real, c.imag):
+        assert abs(part.mean()) < 5 * part.std() / np.sqrt(part.size)
+        assert abs(part.var() * 2 * width - 1) < 0.1
+    assert_distributed(params["skip"], truncated_normal(INPUTS**-0.5))
+    assert_distributed(S5(400, state_features=1).init(KEY, 400)["skip"], stats.norm(0, 1))
+
+
+@pytest.mark.parametrize(("r_min", "r_max"), [(0.9, 0.999), (0.5, 1.0)])
+def test_rg_lru_decay_is_drawn_from_a_ring(r_min, r_max):
+    """exp(-softplus(L)) squared is uniform on [r_min^2, r_max^2]; inputs of another width enter by a LeCun kernel."""
+    params = drawn(RGLRU(FEATURES, r_min=r_min, r_max=r_max))["plain"]
+    radii = np.exp(-np.log1p(np.exp(params["decay"].astype(np.float64))))
+    assert_distributed(radii**2, stats.uniform(r_min**2, r_max**2 - r_min**2))
+    assert_distributed(params["input_kernel"], truncated_normal(INPUTS**-0.5))
+
+
+def test_rg_lru_heads_are_drawn_for_their_own_width():
+    """Each block of a block-diagonal kernel has its own fan-in, and no two blocks are alike."""
+    kernel = drawn(RGLRU(FEATURES, heads=4))["plain"]["kernel"]
+    assert kernel.shape == (DRAWS, 4, 4, 8)
+    assert_distributed(kernel, stats.norm(0, 0.5))
+    assert_independent(dict(enumerate(np.moveaxis(kernel, 1, 0))))
+
+
+def test_ring_gives_decay_rates():
+    """r = exp(-rate) lies on the ring, with r^2 uniform; a ring of no width is one radius."""
+    rates = np.asarray(Ring(0.5, 0.9)(KEY, (5000,)), np.float64)
+    assert_distributed(np.exp(-2 * rates), stats.uniform(0.25, 0.56))
+    np.testing.assert_allclose(Ring(0.9, 0.9)(KEY, (3,)), -np.log(0.9), rtol=1e-6)
+    whole = Ring()(KEY, (100_000,))
+    assert np.isfinite(whole).all() and np.all(whole > 0)
+
+
 # --- the other libraries -----------------------------------------------------------------------------------------
 
 
@@ -362,6 +480,9 @@ def test_flax_preset_is_distributed_as_flax(cls, name):
         (lambda: Uniform(0.1, draws=0), "Uniform.draws", "0", "an int >= 1"),
         (lambda: Glorot("gaussian"), "Glorot.distribution", "'gaussian'", "uniform, normal, truncated_normal"),
         (lambda: Lecun("gaussian"), "Lecun.distribution", "'gaussian'", "uniform, normal, truncated_normal"),
+        (lambda: Ring(0.5, 0.4), "Ring.r_min", "0.5", "r_max=0.4"),
+        (lambda: Ring(0.5, 1.1), "Ring.r_max", "1.1", "(0, 1]"),
+        (lambda: RGLRU(4, bias_init=Chrono(9)).init(KEY, 2), "Chrono", "('recurrence', 'input')", '"write" gate'),
         (lambda: Chrono(2), "Chrono.t_max", "2", "a number of steps >= 3"),
         (lambda: Orthogonal()(KEY, (3,)), "Orthogonal", "shape (3,)", "a matrix"),
         (lambda: LSTM(3, bias_init=Orthogonal()).init(KEY, 2), "Orthogonal", "shape (3,)", "a matrix"),

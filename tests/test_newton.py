@@ -234,7 +234,7 @@ def test_carry_of_complex_numbers_and_matrices():
 
     def evaluated(engine):
         def loss(params, xs, carry):
-            options = dict(lengths=LENGTHS, resets=RESETS, engine=engine, hoist=engine != "scan")
+            options = dict(lengths=LENGTHS, resets=RESETS, engine=engine)
             final, ys = outcome = unroll(cell, params, xs, carry, **options)
             return weighed((ys, final.count, final.z.real, final.z.imag), np.ones(BATCH)), outcome
 

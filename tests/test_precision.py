@@ -97,7 +97,7 @@ def test_products_are_computed_in_the_compute_dtype(entry):
             return weighed(unroll(cell, params, xs, carry, hoist=hoist), np.ones(BATCH, np.float32))
 
         found = list(products(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1)))(params, xs).jaxpr))
-        assert len(found) > 3
+        assert len(found) >= 3
         assert all(operands == {NARROW} for operands in found), found
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import FLOAT64, IN_FEATURES, every_computation, every_plain_computation
+from catalog import CELLS, FLOAT64, IN_FEATURES, differing_in_dynamics, every_computation, every_plain_computation
 from sequences import (
     BATCH,
     LENGTHS,
@@ -99,7 +99,10 @@ def carried_shapes(cell, params, xs, carry, **options):
     return {shape for shapes in found for shape in shapes}
 
 
-@every_computation
+RECURRENT = [entry for entry in CELLS if entry.cell(FLOAT64).recurrent_kernels]
+
+
+@pytest.mark.parametrize("entry", differing_in_dynamics(RECURRENT), ids=str)
 def test_backward_loop_carries_no_weight_gradient(entry):
     """No loop of the gradient carries an array of a recurrent kernel's shape; with plain autodiff one does."""
     cell, params, xs, carry, key = example(entry)

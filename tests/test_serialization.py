@@ -8,7 +8,23 @@ import json
 import pytest
 from catalog import CELLS
 
-from rnnjax import GRU, LSTM, Chrono, Dropout, Elman, InputError, Jordan, PeepholeLSTM, Precision, Residual, Stack
+from rnnjax import (
+    GRU,
+    LRU,
+    LSTM,
+    RGLRU,
+    S5,
+    Chrono,
+    Dropout,
+    Elman,
+    InputError,
+    Jordan,
+    MinGRU,
+    PeepholeLSTM,
+    Precision,
+    Residual,
+    Stack,
+)
 from rnnjax.cells import REGISTRY as CELL_CLASSES
 from rnnjax.initializers import (
     Constant,
@@ -20,6 +36,7 @@ from rnnjax.initializers import (
     Normal,
     Orthogonal,
     PerGate,
+    Ring,
     Uniform,
 )
 from rnnjax.serialization import from_json, to_json
@@ -45,6 +62,10 @@ STARTS = [
     Elman.irnn(8, scale=0.9),
     Elman(8, activation="softsign", precision=Precision("float32", "bfloat16", "float32")),
     Jordan(8, output_size=3, output_activation="identity"),
+    MinGRU(8, bias_init={"write": -2.0}),
+    LRU(8, state_features=5, r_min=0.4, max_phase=0.3),
+    S5(8, blocks=2, dt_min=0.01),
+    RGLRU(8, heads=2, bias_init={"recurrence": Ring(0.5, 0.9)}),
     Stack((LSTM(6, preset="torch"), Dropout(GRU(8), input=0.25, recurrent=0.5), Residual(Elman(8)))),
     Dropout(Residual(Stack([GRU(8), Elman.irnn(8)])), output=0.1),
 ]
@@ -76,7 +97,7 @@ def test_every_cell_comes_back(entry):
 
 def test_every_start_task_and_optimizer_comes_back():
     """Equal, of the same types, hashable, and so again a static argument of `jit`."""
-    assert {type(cell) for cell in PRESETS} == set(CELL_CLASSES.values())
+    assert {type(cell) for cell in [*PRESETS, *STARTS]} >= set(CELL_CLASSES.values())
     assert {type(task) for task in TASKS} == set(TASK_CLASSES.values())
     for cell in [*PRESETS, *STARTS]:
         assert passed_through(Config(Adding(10), cell)).cell == cell

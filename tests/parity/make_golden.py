@@ -1,7 +1,9 @@
-"""Makes the golden files: what PyTorch and Keras compute for the fixed problem, and how they initialise.
+"""Makes the golden files: what other libraries compute for the fixed problem, and how PyTorch and Keras initialise.
 
-    pip install torch numpy        && python tests/parity/make_golden.py torch
-    pip install keras jax numpy    && python tests/parity/make_golden.py keras
+    pip install torch numpy                     && python tests/parity/make_golden.py torch
+    pip install keras jax numpy                 && python tests/parity/make_golden.py keras
+    pip install torch minGRU-pytorch numpy      && python tests/parity/make_golden.py minGRU_pytorch
+    pip install torch recurrentgemma flax numpy && python tests/parity/make_golden.py recurrentgemma
 
 Each in an environment of its own; nothing of rnnjax is needed. The version of the library is kept in the file.
 """
@@ -153,7 +155,82 @@ def keras_cases():
     return made | {"version": np.array(keras.__version__)}
 
 
-CASES = {"torch": torch_cases, "keras": keras_cases}
+def differentiated(name, run, weights, carry):
+    """The parts of a case `run(weights, xs, carry) -> (ys, final)` of PyTorch, with gradients: `{name/part: array}`."""
+    import torch
+
+    xs, _, of_ys, of_states = problem(1)
+    leaves = {key: torch.tensor(value, requires_grad=True) for key, value in weights.items()}
+    xs, carry = (torch.tensor(value, requires_grad=True) for value in (xs, carry))
+    ys, final = run(leaves, xs, carry)
+    ((ys * torch.tensor(of_ys)).sum() + (final * torch.tensor(of_states[0])).sum()).backward()
+    parts = {f"weights/{key}": value for key, value in leaves.items()}
+    parts |= {f"gradients/{key}": value.grad for key, value in leaves.items()}
+    parts |= {"xs": xs, "gradients/xs": xs.grad, "ys": ys}
+    parts |= {"carry/0": carry, "gradients/carry/0": carry.grad, "final/0": final}
+    return {f"{name}/{part}": value.detach().numpy() for part, value in parts.items()}
+
+
+def min_gru_cases():
+    """What minGRU-pytorch computes, from a state that is positive, as its logarithm has to be: `{case/part: array}`."""
+    import importlib.metadata
+
+    import torch
+    from minGRU_pytorch.minGRU import minGRU
+    from minGRU_pytorch.minLSTM import minLSTM
+
+    made = {}
+    options = dict(expansion_factor=FEATURES / INPUTS, proj_out=False)
+    (carry,) = problem(1)[1]
+    for name, make, layer, gates in (
+        ("min_gru", minGRU, "to_hidden_and_gate", 2), ("min_lstm", minLSTM, "to_hidden_and_f_i_gate", 3)
+    ):  # fmt: skip
+        module = make(INPUTS, **options).double()
+        (kernel,) = draws(0, [(gates * FEATURES, INPUTS)])
+
+        def run(weights, xs, carry, module=module, layer=layer, name=name):
+            # All steps at once; but minLSTM's parallel form takes another carried state than its single step does.
+            parts = [xs] if name == "min_gru" else xs.split(1, dim=1)
+            ys, state = [], carry[:, None]
+            for part in parts:
+                y = torch.func.functional_call(module, {f"{layer}.weight": weights["kernel"]}, (part, state))
+                ys, state = [*ys, y], y[:, -1:]
+            return torch.cat(ys, dim=1), state[:, 0]
+
+        made |= differentiated(name, run, {"kernel": kernel}, np.exp(carry))
+    return made | {"version": np.array(importlib.metadata.version("minGRU-pytorch"))}
+
+
+def rg_lru_cases():
+    """What the RG-LRU of recurrentgemma computes after the first step of a sequence: `{case/part: array}`."""
+    import functools
+    import importlib.metadata
+
+    import torch
+    from recurrentgemma.torch import layers
+
+    # The module adds up in float32, whatever its dtype, unless told otherwise.
+    layers.rnn_scan = functools.partial(layers.rnn_scan, acc_dtype=torch.float64)
+    heads = 2
+    module = layers.RGLRU(FEATURES, heads, dtype=torch.float64)
+    shapes = {"input_kernel": (INPUTS, FEATURES)} | {key: tuple(w.shape) for key, w in module.named_parameters()}
+    weights = dict(zip(shapes, draws(0, shapes.values()), strict=True))
+
+    def run(weights, xs, carry):
+        own = {key: value for key, value in weights.items() if key != "input_kernel"}
+        positions = torch.arange(1, TIME + 1).expand(BATCH, TIME)
+        return torch.func.functional_call(module, own, (xs @ weights["input_kernel"], positions, carry))
+
+    made = differentiated("rg_lru", run, weights, problem(1)[1][0])
+    return made | {"version": np.array(importlib.metadata.version("recurrentgemma"))}
+
+
+CASES = {
+    "torch": torch_cases,
+    "keras": keras_cases,
+    "minGRU_pytorch": min_gru_cases,
+    "recurrentgemma": rg_lru_cases,
+}
 
 if __name__ == "__main__":
     for library in sys.argv[1:] or CASES:

@@ -26,7 +26,7 @@ def test_drive_in_blocks_changes_nothing(entry, reverse, hoist):
     """Blocks give the outputs, carries and gradients of the whole, in either direction."""
     cell, params, xs, carry, key = example(entry)
     options = dict(lengths=LENGTHS, resets=RESETS, key=key, reverse=reverse, through_carries=1.0)
-    in_blocks = evaluate(cell, params, xs, carry, engine=Scan(drive_bytes=4 * STEP), hoist=hoist, **options)
+    in_blocks = evaluate(cell, params, xs, carry, engine=Scan(drive_bytes=STEP), hoist=hoist, **options)
     assert_same(in_blocks, evaluate(cell, params, xs, carry, **options))
 
 
@@ -90,5 +90,5 @@ def test_no_steps_at_all():
 def test_the_examples_need_blocks(entry):
     """The law above is about several blocks: the engine given there takes fewer steps at once than there are."""
     cell, params, xs, *_ = example(entry)
-    block = Scan(drive_bytes=4 * STEP)._block(cell, cell.prepare(params), np.moveaxis(xs, 1, 0), None)
+    block = Scan(drive_bytes=STEP)._block(cell, cell.prepare(params), np.moveaxis(xs, 1, 0), None)
     assert 0 < block < TIME

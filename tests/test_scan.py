@@ -110,7 +110,7 @@ def test_backward_loop_carries_no_weight_gradient(entry):
     kernels = {
         leaf.shape
         for path, leaf in jax.tree.leaves_with_path(weights)
-        if leaf.ndim == 2 and any(getattr(part, "key", None) in cell.recurrent_kernels for part in path)
+        if leaf.ndim in (2, 3) and any(getattr(part, "key", None) in cell.recurrent_kernels for part in path)
     }
     states = {leaf.shape for leaf in jax.tree.leaves(carry)}
     assert kernels and not kernels & states, "shapes tell kernels from states here"

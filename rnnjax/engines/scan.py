@@ -16,6 +16,8 @@ from rnnjax.errors import check
 Array = jax.Array
 PyTree = Any
 
+_BLOCKS_AT_LEAST = 16  # with fewer, what is saved in memory traffic is lost on smaller products
+
 
 @dataclasses.dataclass(frozen=True)
 class Scan(Engine):
@@ -23,7 +25,7 @@ class Scan(Engine):
 
     Args:
       drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps. A
-        sequence whose drive is more than four times as large is run in blocks.
+        sequence whose drive is more than 16 times as large is run in blocks.
 
     Raises:
       InputError: a size that is no positive int.
@@ -31,7 +33,7 @@ class Scan(Engine):
 
     name: ClassVar[str] = "scan"
 
-    drive_bytes: int = 1 << 21
+    drive_bytes: int = 1 << 20
 
     def __post_init__(self):
         given = self.drive_bytes
@@ -75,7 +77,7 @@ class Scan(Engine):
             return root_block(time) if remat == "sqrt" else int(remat)
         drive = jax.eval_shape(cell.project, weights, xs)
         step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(drive)) // max(time, 1)
-        if step * time <= 4 * self.drive_bytes:
+        if step * time <= _BLOCKS_AT_LEAST * self.drive_bytes:
             return time
         return even_block(time, max(1, self.drive_bytes // step))
 

@@ -52,8 +52,8 @@ def unroll(
         before x_t is consumed, as ever. The final carry is the one after x_0.
       time_major: whether time is the first axis of inputs, outputs and carries.
       return_carries: whether to return the state after each step as well.
-      engine: how to compute it: "auto", a key of `rnnjax.engines.ENGINES`, or an engine with options of its own, such as
-        `Newton(tolerance=1e-5)`.
+      engine: how to compute it: "auto", a key of `rnnjax.engines.ENGINES`, or an engine with options of its own, as
+        in `engine=Newton(tolerance=1e-5)`.
       remat: recompute in the backward pass instead of storing: `True` each step, `k` blocks of k steps, "sqrt" blocks
         of about sqrt(time) steps (memory grows with the square root of time).
       unroll: steps a loop iteration of the scan.

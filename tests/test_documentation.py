@@ -226,6 +226,13 @@ def test_table_of_options_of_unroll():
     assert [re.sub(r"\[`(\w+)`\].*", r"\1", row[0]) for row in rows] == given
 
 
+def test_table_of_speed_in_the_readme():
+    """What the README shows of the benchmark are lines of its page."""
+    page = (DOCS / "benchmarks.md").read_text().splitlines()
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if re.match(r"\| .* \| all \|", line)]
+    assert len(lines) == 2 and set(lines) <= set(page)
+
+
 def test_tables_of_engines():
     """Each engine is listed, and what "auto" takes for which cells, by which table of the benchmark."""
     assert [re.sub(r"\[`(\w+)`\].*", r"\1", row[0]) for row in table(DOCS / "engines.md", "engine")] == list(ENGINES)

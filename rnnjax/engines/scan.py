@@ -16,7 +16,7 @@ from rnnjax.errors import check
 Array = jax.Array
 PyTree = Any
 
-_BLOCKS_AT_LEAST = 16  # with fewer, what is saved in memory traffic is lost on smaller products
+_BLOCKS_AT_LEAST = 8  # with fewer, what is saved in memory traffic is lost on smaller products
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Scan(Engine):
 
     Args:
       drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps. A
-        sequence whose drive is more than 16 times as large is run in blocks.
+        sequence whose drive is more than 8 times as large is run in blocks.
 
     Raises:
       InputError: a size that is no positive int.
@@ -33,7 +33,7 @@ class Scan(Engine):
 
     name: ClassVar[str] = "scan"
 
-    drive_bytes: int = 1 << 20
+    drive_bytes: int = 1 << 21
 
     def __post_init__(self):
         given = self.drive_bytes

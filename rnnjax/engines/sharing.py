@@ -79,8 +79,9 @@ def _pieces(atom: Any, definitions: dict[Any, Any], kept: dict[int, tuple[int, A
     `kept` grows by what is met for the first time: for each array, by its identity, its place and itself.
     """
     definition = None if isinstance(atom, Literal) else definitions.get(atom)
-    side_by_side = definition is not None and definition.primitive.name == "concatenate"
-    if side_by_side and definition.params["dimension"] == atom.aval.ndim - 1:
+    aval: Any = atom.aval
+    last = len(aval.shape) - 1
+    if definition is not None and definition.primitive.name == "concatenate" and definition.params["dimension"] == last:
         return [place for operand in definition.invars for place in _pieces(operand, definitions, kept)]
     return [kept.setdefault(id(atom), (len(kept), atom))[0]]
 

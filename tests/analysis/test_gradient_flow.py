@@ -86,7 +86,9 @@ def output_of(cell, weights, state, drive):
         return drive[1] + output_of(cell.cell, weights, state, drive[0])
     if isinstance(cell, Dropout):
         return output_of(cell.cell, weights["cell"], state, drive) * weights.get("output", 1.0)
-    return jax.tree.leaves(state)[0]
+    first = jax.tree.leaves(state)[0]
+    reads_it = first.shape[-1] == cell.output_features
+    return first if reads_it else jnp.zeros((*first.shape[:-1], cell.output_features), first.dtype)
 
 
 @functools.partial(jax.jit, static_argnames="cell")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,10 @@ def alone(fitted, config):
 def alike(assert_identical, assert_close):
     """How alike runs of a strategy are to runs alone: bit for bit, or up to 40 updates' worth of float32 rounding."""
     close = functools.partial(assert_close, rtol=1e-5, atol=1e-6)
-    return {"serial": assert_identical, "map": assert_identical, "vmap": close}
+    # A run in chunks is another program than a run in one piece. XLA rounds alike in both, unless the flag that makes
+    # it compile faster for these tests has it write fusions in the older way.
+    in_chunks = close if "use_fusion_emitters=false" in os.environ.get("XLA_FLAGS", "") else assert_identical
+    return {"serial": assert_identical, "map": assert_identical, "vmap": close, "chunks": in_chunks}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -43,7 +47,7 @@ def test_seeds_of_a_training_are_runs_alone(strategy, small, fitted, alike):
     config = small()
     run = train(config, SEEDS, strategy=strategy, quiet=True)
     state, history = alone(fitted, config)
-    alike[strategy](run.state, state)
+    alike["chunks" if strategy == "serial" else strategy](run.state, state)
     assert [(r["step"], r["seed"]) for r in run.records] == [(s, i) for s in (10, 20, 30, 40) for i in SEEDS][:-1]
     tolerance = 1e-5 if strategy == "vmap" else 1e-6
     for record in run.records:

@@ -44,7 +44,7 @@ def threads(peers: tuple[str, ...]) -> dict[str, str]:
     """How many threads the libraries use."""
     found = {"XLA": "all cores"}
     if "torch" in peers:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         found["PyTorch"] = str(torch.get_num_threads())
     return found

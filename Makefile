@@ -15,10 +15,10 @@ export XLA_PYTHON_CLIENT_PREALLOCATE := false
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo bench test lint types contracts docs clean
+.PHONY: help demo bench test test-all lint types contracts docs clean
 
 help: ## list the targets
-	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.installed ## run the first experiment in its laptop size
 	$(BIN)/python -m experiments run vanishing_gradient --preset laptop --overwrite
@@ -28,6 +28,9 @@ bench: $(VENV)/.installed-bench ## measure beside other libraries and write the 
 
 test: $(VENV)/.installed-test ## run the tests: make test ARGS="-k lstm -m 'not slow'" WORKERS=4
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-all: $(VENV)/.installed-test ## run the tests of every cell in full, which takes an hour
+	$(BIN)/python -m pytest -n $(WORKERS) -m "exhaustive or not exhaustive" $(ARGS)
 
 lint: $(VENV)/.installed-test ## check the style
 	$(BIN)/ruff check .

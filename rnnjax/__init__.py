@@ -10,7 +10,7 @@ A cell alone, from `Cell` to `unroll`, needs jax and numpy only. The packages `a
 
 from rnnjax import cells, initializers
 from rnnjax.cell import Cell, UnitCell
-from rnnjax.cells import GRU, LRU, LSTM, RGLRU, S5, Elman, Jordan, MinGRU, MinLSTM, PeepholeLSTM
+from rnnjax.cells import GRU, JANET, LRU, LSTM, RGLRU, S5, Elman, Jordan, MinGRU, MinLSTM, PeepholeLSTM
 from rnnjax.errors import InputError
 from rnnjax.initializers import Chrono
 from rnnjax.kernel import dot
@@ -21,7 +21,28 @@ from rnnjax.wrappers import Dropout, Residual, Stack
 __version__ = "0.1.0"
 
 __all__ = [
-    "GRU", "LRU", "LSTM", "RGLRU", "S5", "Cell", "Chrono", "Dropout", "Elman", "InputError", "Jordan", "MinGRU",
-    "MinLSTM", "PeepholeLSTM", "Precision", "Residual", "Stack", "UnitCell", "bidirectional", "cells", "dot",
-    "initializers", "unroll",
+    "GRU",
+    "JANET",
+    "LRU",
+    "LSTM",
+    "RGLRU",
+    "S5",
+    "Cell",
+    "Chrono",
+    "Dropout",
+    "Elman",
+    "InputError",
+    "Jordan",
+    "MinGRU",
+    "MinLSTM",
+    "PeepholeLSTM",
+    "Precision",
+    "Residual",
+    "Stack",
+    "UnitCell",
+    "bidirectional",
+    "cells",
+    "dot",
+    "initializers",
+    "unroll",
 ]  # fmt: skip

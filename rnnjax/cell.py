@@ -35,21 +35,33 @@ class Cell(abc.ABC):
 
     Class attributes:
       gates: names of the gate blocks, in the order in which they lie along the last axis of the parameters.
-      jacobian: structure of the step Jacobian d carry' / d carry between units of the state.
+      jacobian: structure of the step Jacobian d carry' / d carry: "diagonal" if unit i of the next state, in all its
+        parts, depends on unit i of the state alone; "block" if on a group of units, such as a head; else "dense".
       recurrent_kernels: names of the parameters that the state is multiplied with on its way back into the cell:
         what recurrent dropout acts on.
+      candidates: those of `gates` that are proposals for the new state or scales, not shares: their values may leave
+        (0, 1).
       affine_in_state: whether the carry after a step is an affine function of the one before: `affine` and `readout`
         then say which, and the associative engine computes all steps at once.
+      spatial_axes: how many axes of a sequence, between time and features, are places of one row and not rows of
+        their own: 2 for images `[*batch, time, height, width, features]`. They are part of `batch_shape` wherever the
+        cell is given one, and not part of the batch for lengths and resets.
+      fixed: names of parameters that training leaves as they were drawn.
       equation: the recurrence in one line of plain text.
       source: the paper, with year and identifier.
+      verified: the packages, with their versions, whose numbers the tests hold the cell against.
     """
 
     gates: ClassVar[tuple[str, ...]] = ()
     recurrent_kernels: ClassVar[tuple[str, ...]] = ("recurrent_kernel",)
     jacobian: ClassVar[Literal["dense", "diagonal", "block"]] = "dense"
+    candidates: ClassVar[tuple[str, ...]] = ("candidate",)
     affine_in_state: ClassVar[bool] = False
+    spatial_axes: ClassVar[int] = 0
+    fixed: ClassVar[tuple[str, ...]] = ()
     equation: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    verified: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
         """The call that makes the cell, without what is left at its default."""
@@ -223,7 +235,8 @@ def check_call(cell: Cell, params: PyTree, xs: PyTree, carry: PyTree | None, tim
     Args:
       cell: the cell.
       params: its parameters.
-      xs: `[*time, *batch, in_features]`, or a pytree of such arrays.
+      xs: `[*time, *batch, in_features]`, or a pytree of such arrays; a cell's spatial axes come last among those of
+        the batch.
       carry: the state, or `None` to leave it unchecked.
       time_axes: how many leading axes of `xs` are not batch axes.
 
@@ -236,8 +249,11 @@ def check_call(cell: Cell, params: PyTree, xs: PyTree, carry: PyTree | None, tim
     for leaf in leaves:
         if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
             raise InputError("xs", type(leaf).__name__, "an array, or a pytree of arrays")
-        if leaf.ndim < time_axes + 1:
-            raise InputError("xs", f"shape {leaf.shape}", f"at least {time_axes + 1} axes, the last one the features")
+        least = time_axes + cell.spatial_axes + 1
+        if leaf.ndim < least:
+            raise InputError(
+                "xs", f"shape {leaf.shape}", f"at least {least} axes for {cell}, the last one the features"
+            )
         if not (jnp.issubdtype(leaf.dtype, jnp.floating) or jnp.issubdtype(leaf.dtype, jnp.complexfloating)):
             raise InputError("xs", f"dtype {leaf.dtype}", "a floating dtype (embed or one-hot encode integers first)")
     leading = leaves[0].shape[:-1]

@@ -41,7 +41,7 @@ def unroll(
       cell: the cell.
       params: from `cell.init`.
       xs: inputs `[*batch, time, in_features]` with any number of batch axes, or `[time, *batch, in_features]` if
-        `time_major`; or a pytree of such arrays.
+        `time_major`; or a pytree of such arrays. Axes of places, for a cell that has them, come before the features.
       carry: the state before the first step; `None` is `cell.initial_carry(batch_shape)`.
       lengths: `[*batch]` ints in 0..time: outputs past a row's length are zero, and the final carry is the one after
         its last valid step; a row of length 0 keeps the carry it started from. What stands in the padding has no
@@ -76,19 +76,21 @@ def unroll(
     check(valid_remat, "remat", remat, 'None, a bool, a positive int or "sqrt"')
     check(unroll is None or (isinstance(unroll, int) and unroll > 0), "unroll", unroll, "a positive int, or None")
     if not time_major:
-        xs = jax.tree.map(_time_first, xs)
-    batch_shape = check_call(cell, params, xs, carry, time_axes=1)
+        xs = jax.tree.map(lambda leaf: _time_first(leaf, cell.spatial_axes), xs)
+    places = check_call(cell, params, xs, carry, time_axes=1)
+    batch_shape = places[: len(places) - cell.spatial_axes]
     time = jax.tree.leaves(xs)[0].shape[0]
     if carry is None:
-        carry = cell.initial_carry(batch_shape)
+        carry = cell.initial_carry(places)
     valid = None
     if lengths is not None:
         valid = jnp.arange(time).reshape(-1, *(1,) * len(batch_shape)) < _checked_lengths(lengths, batch_shape, time)
-        xs = jax.tree.map(lambda leaf: jnp.where(valid[..., None], leaf, 0), xs)
+        here = valid.reshape(*valid.shape, *(1,) * (cell.spatial_axes + 1))
+        xs = jax.tree.map(lambda leaf: jnp.where(here, leaf, 0), xs)
     if resets is not None:
         resets = _checked_resets(resets, batch_shape, time, time_major)
 
-    weights = cell.prepare(params, key=checked_key(key), batch_shape=batch_shape)
+    weights = cell.prepare(params, key=checked_key(key), batch_shape=places)
     call = Call(valid, resets, reverse, return_carries, remat, unroll, hoist)
     carry, ys, carries = _run(engine, cell, weights, carry, xs, call)
     if not time_major:
@@ -166,10 +168,13 @@ _MERGES = {
 }
 
 
-def _time_first(leaf):
-    if jnp.ndim(leaf) < 2:
-        raise InputError("xs", f"shape {jnp.shape(leaf)}", "[*batch, time, features]: at least two axes")
-    return jnp.moveaxis(jnp.asarray(leaf), -2, 0)
+def _time_first(leaf, spatial_axes):
+    if jnp.ndim(leaf) < 2 + spatial_axes:
+        expected = "[*batch, time, features]: at least two axes"
+        if spatial_axes:
+            expected = f"[*batch, time, *places, features] with {spatial_axes} axes of places"
+        raise InputError("xs", f"shape {jnp.shape(leaf)}", expected)
+    return jnp.moveaxis(jnp.asarray(leaf), -2 - spatial_axes, 0)
 
 
 def _checked_lengths(lengths, batch_shape, time):

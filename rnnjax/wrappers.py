@@ -38,7 +38,17 @@ class Stack(Cell):
         cells = tuple(self.cells) if isinstance(self.cells, Iterable) else ()
         if not cells or not all(isinstance(cell, Cell) for cell in cells):
             raise InputError("Stack.cells", self.cells, "a sequence of at least one cell, and cells only")
+        axes = [cell.spatial_axes for cell in cells]
+        check(len(set(axes)) == 1, "Stack.cells", self.cells, f"cells of as many spatial axes each, not {axes}")
         object.__setattr__(self, "cells", cells)
+
+    @property
+    def spatial_axes(self) -> int:  # type: ignore[override]
+        return self.cells[0].spatial_axes
+
+    @property
+    def fixed(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.fixed))
 
     @property
     def recurrent_kernels(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -102,6 +112,14 @@ class _Wrapper(Cell):
     @property
     def affine_in_state(self) -> bool:  # type: ignore[override]
         return self.cell.affine_in_state
+
+    @property
+    def spatial_axes(self) -> int:  # type: ignore[override]
+        return self.cell.spatial_axes
+
+    @property
+    def fixed(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.cell.fixed
 
     @property
     def output_features(self) -> int:

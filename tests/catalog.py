@@ -1,6 +1,8 @@
 """The cells under test: every registered class, named variants of them, and wrappers around them.
 
-A cell that is added to `rnnjax.cells.REGISTRY` is listed here by itself, and so comes under every law.
+A cell that is added to `rnnjax.cells.REGISTRY` is listed here by itself, and so comes under every law. What has to be
+compiled for a law takes most of its time: of the zoo, all that is registered besides the first cells, `make test` runs
+the laws in brief (`test_laws_in_brief.py`) and `make test-all` in full.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
+import references
 
 from rnnjax import (
     GRU,
@@ -41,16 +44,23 @@ class Entry:
     name: str
     cell: Callable[[Precision], Cell]
     in_features: int = IN_FEATURES
+    places: tuple[int, ...] = ()  # the extent of the spatial axes
+    zoo: bool = False
 
     def __str__(self) -> str:
         return self.name
 
 
-def _registered(cls: type) -> Callable[[Precision], Cell]:
-    return lambda precision: cls(FEATURES, precision=precision)
+TEXTBOOK = ("elman", "jordan", "lstm", "peephole_lstm", "gru", "min_gru", "min_lstm", "lru", "s5", "rg_lru")
 
 
-REGISTERED = [Entry(name, _registered(cls)) for name, cls in REGISTRY.items()]
+def _registered(name: str, cls: type) -> Entry:
+    make = lambda precision: cls(FEATURES, precision=precision)  # noqa: E731
+    in_features = FEATURES if name in references.SQUARE else IN_FEATURES
+    return Entry(name, make, in_features, (3,) * cls.spatial_axes, zoo=name not in TEXTBOOK)
+
+
+REGISTERED = [_registered(name, cls) for name, cls in REGISTRY.items()]
 
 VARIANTS = [
     Entry("elman_relu", lambda p: Elman(FEATURES, activation="relu", precision=p)),
@@ -59,6 +69,7 @@ VARIANTS = [
     Entry("s5_square", lambda p: S5(FEATURES, state_features=6, blocks=2, precision=p), in_features=FEATURES),
     Entry("rg_lru_heads", lambda p: RGLRU(FEATURES, heads=2, precision=p), in_features=FEATURES),
     Entry("jordan_output_size", lambda p: Jordan(FEATURES, output_size=6, output_activation="identity", precision=p)),
+    *(Entry(name, make, *more, zoo=True) for name, make, *more in references.VARIANTS),
 ]
 
 WRAPPED = [
@@ -100,8 +111,24 @@ def differing_in_dynamics(entries: list[Entry]) -> list[Entry]:
     return list(first.values())
 
 
-every_cell = pytest.mark.parametrize("entry", CELLS, ids=str)
-every_computation = pytest.mark.parametrize("entry", differing_in_dynamics(CELLS), ids=str)
-every_plain_cell = pytest.mark.parametrize("entry", REGISTERED + VARIANTS, ids=str)
-every_plain_computation = pytest.mark.parametrize("entry", differing_in_dynamics(REGISTERED + VARIANTS), ids=str)
-every_registered_cell = pytest.mark.parametrize("entry", REGISTERED, ids=str)
+def _each(entries: list[Entry]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("entry", entries, ids=str)
+
+
+def _each_in_full(entries: list[Entry]) -> pytest.MarkDecorator:
+    """Each entry; those of the zoo where all is tested in full only."""
+    marks = [pytest.mark.exhaustive, pytest.mark.slow]
+    cases = [pytest.param(entry, id=str(entry), marks=marks if entry.zoo else []) for entry in entries]
+    return pytest.mark.parametrize("entry", cases)
+
+
+every_cell = _each(CELLS)
+every_plain_cell = _each(REGISTERED + VARIANTS)
+every_registered_cell = _each(REGISTERED)
+every_cell_of_the_zoo = _each([entry for entry in REGISTERED + VARIANTS if entry.zoo])
+
+# For what has to compile a cell.
+every_computation = _each_in_full(differing_in_dynamics(CELLS))
+every_plain_computation = _each_in_full(differing_in_dynamics(REGISTERED + VARIANTS))
+every_plain_cell_in_full = _each_in_full(REGISTERED + VARIANTS)
+every_registered_computation = _each_in_full(REGISTERED)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import references
 from catalog import FLOAT64, Entry
 
 import rnnjax
@@ -52,8 +53,9 @@ def example(entry: Entry, precision: rnnjax.Precision = FLOAT64, batch_shape=(BA
     """A cell of the catalog with everything drawn at random, biases and peepholes too."""
     cell = entry.cell(precision)
     params = drawn_like(abstract_params(cell, entry.in_features), seed)
-    shape = jax.ShapeDtypeStruct((*batch_shape, TIME, entry.in_features), precision.dtype("params"))
-    carry = drawn_like(jax.eval_shape(lambda: cell.initial_carry(batch_shape)), seed + 2)
+    shape = jax.ShapeDtypeStruct((*batch_shape, TIME, *entry.places, entry.in_features), precision.dtype("params"))
+    carry = drawn_like(jax.eval_shape(lambda: cell.initial_carry((*batch_shape, *entry.places))), seed + 2)
+    carry = references.CARRIES.get(entry.name, lambda drawn: drawn)(carry)
     return Example(cell, params, drawn_like(shape, seed + 1, scale=1.0), carry, jax.random.key(seed + 3))
 
 
@@ -99,11 +101,19 @@ def _evaluate(cell, params, xs, carry, rows, through_carries, **given):
     return Evaluation(value, outcome, *gradients)
 
 
-def directional(tree: Any, seed: int) -> list[Any]:
-    """One random direction for each leaf of a tree: zero in all other leaves."""
+def directional(tree: Any, seed: int) -> dict[str, Any]:
+    """One random direction for each leaf of a tree, by the leaf's path: zero in all other leaves."""
     leaves, structure = jax.tree.flatten(drawn_like(tree, seed))
     zeros = [np.zeros_like(leaf) for leaf in leaves]
-    return [structure.unflatten([*zeros[:i], leaf, *zeros[i + 1 :]]) for i, leaf in enumerate(leaves)]
+    paths = ["/".join(map(_name, path)) for path, _ in jax.tree.leaves_with_path(tree)]
+    return {
+        path: structure.unflatten([*zeros[:i], leaf, *zeros[i + 1 :]])
+        for i, (path, leaf) in enumerate(zip(paths, leaves, strict=True))
+    }
+
+
+def _name(entry: Any) -> str:
+    return str(next(getattr(entry, name) for name in ("key", "name", "idx") if hasattr(entry, name)))
 
 
 def plus(tree: Any, step: float, direction: Any) -> Any:
@@ -149,4 +159,4 @@ def padded(lengths: Any = LENGTHS) -> np.ndarray:
 
 def with_nan_padding(xs: np.ndarray, lengths: Any = LENGTHS) -> np.ndarray:
     """Inputs whose padding is NaN."""
-    return np.where(padded(lengths)[..., None], np.asarray(np.nan, xs.dtype), xs)
+    return np.where(padded(lengths).reshape(*xs.shape[:2], *(1,) * (xs.ndim - 2)), np.asarray(np.nan, xs.dtype), xs)

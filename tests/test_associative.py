@@ -91,7 +91,7 @@ def test_gradients_agree_with_finite_differences(entry):
     (cell, *at), options = in_full(entry)
     gradients = evaluate(cell, *at, engine=BLOCKS, **options).gradients
     step = 1e-5  # error of a central difference: step^2 from curvature, 1e-16 / step from rounding, both about 1e-10
-    for direction in directional(tuple(at), seed=7):
+    for direction in directional(tuple(at), seed=7).values():
         losses = [
             evaluate(cell, *plus(tuple(at), sign * step, direction), engine=BLOCKS, **options).loss for sign in (1, -1)
         ]

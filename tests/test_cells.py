@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import pickle
+import re
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,11 @@ from catalog import (
     REGISTERED,
     every_cell,
     every_plain_cell,
+    every_plain_cell_in_full,
     every_registered_cell,
 )
+from references import EQUATIONS, SIZES, SQUARE, STARTS
+from references.functions import sigmoid
 from sequences import BATCH, LENGTHS, RESETS, TIME, assert_identical, assert_same, drawn_like, example, run
 
 import rnnjax
@@ -66,19 +70,19 @@ def test_class_states_its_facts(entry):
     """A class names its gates, structure, equation and source, and its docstring cites the source."""
     cls = REGISTRY[entry.name]
     assert len(set(cls.gates)) == len(cls.gates)
-    assert cls.gates or cls in (LRU, S5), "all but the linear state spaces have gates, or a candidate at least"
     assert cls.jacobian in ("dense", "diagonal", "block")
     assert "=" in cls.equation
     year = next(word for word in cls.source.replace(",", " ").split() if word.isdigit() and len(word) == 4)
     assert year in cls.__doc__, "the docstring cites the source"
     assert "default" in getattr(cls, "presets", {"default": None})
-    assert cls.affine_in_state == (cls in (MinGRU, MinLSTM, LRU, S5, RGLRU))
+    assert set(cls.candidates) <= set(cls.gates) or cls.candidates == ("candidate",)
+    assert all(re.fullmatch(r"\S+( \S+)* \d+\.\d+(\.\d+)*", library) for library in cls.verified)
 
 
 def other_start(cls):
     """Fields that say where a cell starts from, and nothing else."""
-    own = {LRU: dict(r_min=0.4, max_phase=1.0), S5: dict(dt_min=0.01)}
-    return own.get(cls, dict(kernel_init=Normal(0.3), bias_init=Constant(0.5)))
+    name = next(name for name, registered in REGISTRY.items() if registered is cls)
+    return STARTS.get(name, dict(kernel_init=Normal(0.3), bias_init=Constant(0.5)))
 
 
 @every_registered_cell
@@ -143,14 +147,14 @@ def test_representation_leaves_defaults_out():
 
 
 @x64
-@every_plain_cell
+@every_plain_cell_in_full
 def test_dynamics_is_the_cell_without_its_initialisers(entry):
     """Cells that differ in initialisers only have equal dynamics, which compute the same outputs."""
     cell = entry.cell(FLOAT64)
     other = dataclasses.replace(cell, **other_start(type(cell)))
     assert other != cell and other.dynamics == cell.dynamics == cell.dynamics.dynamics
     assert dataclasses.replace(cell, features=8).dynamics != cell.dynamics
-    params, xs = drawn_like(abstract_params(cell, IN_FEATURES), 0), np.ones((BATCH, TIME, IN_FEATURES))
+    _, params, xs, _, _ = example(entry)
     assert_identical(run(cell.dynamics, params, xs), run(cell, params, xs))
 
 
@@ -182,25 +186,11 @@ def test_parameters_of_an_initialised_cell_are_independent():
     assert len(np.unique(numbers)) > 0.99 * numbers.size  # float32 draws collide now and then
 
 
-SIZES = {
-    "elman": lambda f, h: f * h + h * h + h,
-    "jordan": lambda f, h: f * h + 2 * h * h + 2 * h,
-    "lstm": lambda f, h: 4 * (f * h + h * h + h),
-    "peephole_lstm": lambda f, h: 4 * (f * h + h * h + h) + 3 * h,
-    "gru": lambda f, h: 3 * (f * h + h * h + h) + h,
-    "min_gru": lambda f, h: 2 * (f * h + h),
-    "min_lstm": lambda f, h: 3 * (f * h + h),
-    # Real and imaginary parts of B and C, three numbers a unit for A, and D between widths that differ.
-    "lru": lambda f, h: 2 * f * h + 2 * h * h + 3 * h + f * h,
-    "s5": lambda f, h: 2 * f * h + 2 * h * h + 3 * h + f * h,
-    "rg_lru": lambda f, h: 2 * (h * h + h) + h + f * h,
-}
-
-
 @pytest.mark.parametrize("name", SIZES)
 def test_parameter_count_is_that_of_the_equations(name):
     """The number of parameters follows from the equation of the cell."""
-    assert get(name, 7).parameter_count(3) == SIZES[name](3, 7)
+    width = 8 if name in SQUARE else 3
+    assert get(name, 8).parameter_count(width) == SIZES[name](width, 8)
 
 
 @pytest.mark.parametrize(("name", "fewer"), [("lru", 7 * 7 - 7), ("s5", 7 * 7 - 7), ("rg_lru", 7 * 7)])
@@ -220,6 +210,7 @@ def test_initial_carry_has_the_batch_axes_in_front(entry):
     cell = entry.cell(Precision("float32", "bfloat16", "float32"))
     alone = cell.initial_carry()
     for shape in ((3,), (2, 3)):
+        shape += entry.places
         repeated = jax.tree.map(lambda leaf, shape=shape: jnp.broadcast_to(leaf, shape + leaf.shape), alone)
         assert_identical(cell.initial_carry(shape), repeated)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(alone))
@@ -232,18 +223,20 @@ def test_carry_is_a_named_tuple_with_the_output_first(entry):
     assert carry._fields
     after, y = cell.step(params, carry, xs[:, 0])
     assert type(after) is type(carry)
-    if type(cell) not in (LRU, S5):  # their outputs are read out of a wider, complex state
+    if carry._fields[0] in ("h", "y"):  # other outputs are read out of a state of another kind
         assert_identical(after[0], y)
+    assert not {"h", "y"} & set(carry._fields[1:])
 
 
 @every_cell
 def test_output_has_the_stated_width(entry):
     """`output_features` is the last axis of the outputs."""
     cell = entry.cell(SINGLE)
-    params, carry = abstract_params(cell, entry.in_features), cell.initial_carry((BATCH,))
-    x = jax.ShapeDtypeStruct((BATCH, entry.in_features), jnp.float32)
+    places = (BATCH, *entry.places)
+    params, carry = abstract_params(cell, entry.in_features), cell.initial_carry(places)
+    x = jax.ShapeDtypeStruct((*places, entry.in_features), jnp.float32)
     after, y = jax.eval_shape(cell.step, params, carry, x)
-    assert y.shape == (BATCH, cell.output_features) and y.dtype == cell.output_dtype
+    assert y.shape == (*places, cell.output_features) and y.dtype == cell.output_dtype
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, carry)
 
 
@@ -266,14 +259,14 @@ def gates_of(entry):
 @x64
 @every_plain_cell
 def test_gate_values_are_named_in_order(entry):
-    """`gate_values` gives one array a gate, under the names of `gates`, as wide as the cell; gates lie in (0, 1)."""
+    """`gate_values` gives one array a gate, under the names of `gates`; all but candidates lie in (0, 1)."""
     cell, params, xs, carry, _ = example(entry)
     weights = cell.prepare(params)
     gates = cell.gate_values(weights, carry, cell.project(weights, xs[:, 0]))
     assert tuple(gates) == cell.gates
     for name, values in gates.items():
-        assert values.shape == (BATCH, cell.features)
-        if name != "candidate":
+        assert values.shape[: 1 + len(entry.places)] == (BATCH, *entry.places)
+        if name not in cell.candidates:
             assert np.all(values > 0) and np.all(values < 1)
 
 
@@ -307,135 +300,8 @@ def test_output_gate_is_that_of_the_step(entry):
 # --- equations ---------------------------------------------------------------------------------------------------
 
 
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-
-def elman(p, state, x):
-    (h,) = state
-    h = np.tanh(x @ p["kernel"] + h @ p["recurrent_kernel"] + p["bias"])
-    return (h,), h
-
-
-def jordan(p, state, x):
-    (y,) = state
-    hidden = np.tanh(x @ p["kernel"] + y @ p["recurrent_kernel"] + p["bias"])
-    y = np.tanh(hidden @ p["output_kernel"] + p["output_bias"])
-    return (y,), y
-
-
-def lstm(p, state, x, peepholes=(0, 0, 0)):
-    h, c = state
-    i, f, g, o = np.split(x @ p["kernel"] + h @ p["recurrent_kernel"] + p["bias"], 4, axis=-1)
-    i, f = sigmoid(i + peepholes[0] * c), sigmoid(f + peepholes[1] * c)
-    c = f * c + i * np.tanh(g)
-    o = sigmoid(o + peepholes[2] * c)
-    h = o * np.tanh(c)
-    return (h, c), h
-
-
-def peephole_lstm(p, state, x):
-    return lstm(p, state, x, np.split(p["peephole"], 3))
-
-
-def gru(p, state, x):
-    (h,) = state
-    r_x, z_x, n_x = np.split(x @ p["kernel"] + p["bias"], 3, axis=-1)
-    r_h, z_h, n_h = np.split(h @ p["recurrent_kernel"], 3, axis=-1)
-    r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
-    n = np.tanh(n_x + r * (n_h + p["recurrent_bias"]))
-    h = (1 - z) * n + z * h
-    return (h,), h
-
-
-def gru_reset_before(p, state, x):
-    (h,) = state
-    kernels = np.split(p["recurrent_kernel"], 3, axis=-1)
-    r_x, z_x, n_x = np.split(x @ p["kernel"] + p["bias"], 3, axis=-1)
-    r, z = sigmoid(r_x + h @ kernels[0]), sigmoid(z_x + h @ kernels[1])
-    h = (1 - z) * np.tanh(n_x + (r * h) @ kernels[2]) + z * h
-    return (h,), h
-
-
-def elman_relu(p, state, x):
-    (h,) = state
-    h = np.maximum(x @ p["kernel"] + h @ p["recurrent_kernel"] + p["bias"], 0)
-    return (h,), h
-
-
-def jordan_output_size(p, state, x):
-    (y,) = state
-    hidden = np.tanh(x @ p["kernel"] + y @ p["recurrent_kernel"] + p["bias"])
-    y = hidden @ p["output_kernel"] + p["output_bias"]
-    return (y,), y
-
-
-def g(a):
-    return np.where(a >= 0, a + 0.5, sigmoid(a))
-
-
-def min_gru(p, state, x):
-    (h,) = state
-    z, n = np.split(x @ p["kernel"] + p["bias"], 2, axis=-1)
-    h = (1 - sigmoid(z)) * h + sigmoid(z) * g(n)
-    return (h,), h
-
-
-def min_lstm(p, state, x):
-    (h,) = state
-    f, i, n = np.split(x @ p["kernel"] + p["bias"], 3, axis=-1)
-    f, i = sigmoid(f), sigmoid(i)
-    h = (f * h + i * g(n)) / (f + i)
-    return (h,), h
-
-
-def complex_step(p, state, x, a, b_scale):
-    """In complex numbers, which the cell does without."""
-    kernel = p["kernel_real"] + 1j * p["kernel_imag"]
-    s = a * (state[0] + 1j * state[1]) + b_scale * (x @ kernel)
-    return s, s @ (p["output_kernel_real"] + 1j * p["output_kernel_imag"])
-
-
-def skipped(p, x):
-    return x @ p["skip"] if p["skip"].ndim == 2 else x * p["skip"]
-
-
-def lru(p, state, x):
-    a = np.exp(-np.exp(p["nu_log"]) + 1j * np.exp(p["theta_log"]))
-    s, y = complex_step(p, state, x, a, np.exp(p["gamma_log"]))
-    return (s.real, s.imag), y.real + skipped(p, x)
-
-
-def s5(p, state, x):
-    eigenvalues, step = p["eigenvalue_real"] + 1j * p["eigenvalue_imag"], np.exp(p["log_step"])
-    a = np.exp(eigenvalues * step)
-    s, y = complex_step(p, state, x, a, (a - 1) / eigenvalues)
-    return (s.real, s.imag), 2 * y.real + skipped(p, x)
-
-
-def rg_lru(p, state, x):
-    (h,) = state
-    x = x @ p["input_kernel"] if "input_kernel" in p else x
-    parts = x.reshape(len(p["kernel"]), -1) if p["kernel"].ndim == 3 else x[None]
-    kernels = p["kernel"] if p["kernel"].ndim == 3 else p["kernel"][None]
-    r, i = np.concatenate([np.split(part @ kernel, 2) for part, kernel in zip(parts, kernels, strict=True)], axis=1)
-    r, i = sigmoid(r + np.split(p["bias"], 2)[0]), sigmoid(i + np.split(p["bias"], 2)[1])
-    a = np.exp(-8 * np.log1p(np.exp(p["decay"])) * r)
-    h = a * h + np.sqrt(1 - a**2) * (i * x)
-    return (h,), h
-
-
-EQUATIONS = {
-    function.__name__: function
-    for function in (
-        elman, elman_relu, jordan, jordan_output_size, lstm, peephole_lstm, gru, gru_reset_before, min_gru, min_lstm,
-        lru, s5, rg_lru,
-    )
-} | {"irnn": elman_relu, "s5_square": s5, "rg_lru_heads": rg_lru}  # fmt: skip
-
-
 @x64
-@every_plain_cell
+@every_plain_cell_in_full
 def test_cell_computes_its_equations(entry):
     """Outputs and states are those of the paper's equations, written once more in NumPy, row by row."""
     assert entry.name in EQUATIONS, "a new cell needs its equations written in NumPy here"

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import every_registered_cell
+from catalog import every_registered_computation
 from sequences import LENGTHS, RESETS, assert_same, example
 
 from rnnjax import GRU, LSTM, InputError, Precision, Stack, bidirectional, unroll
@@ -104,7 +104,7 @@ def test_something_that_is_no_engine(engine):
         unroll(cell, params, XS, engine=engine)
 
 
-@every_registered_cell
+@every_registered_computation
 def test_every_engine_serves_a_cell_or_says_why_not(entry):
     """Each engine agrees with the scan in single precision, or has a reason that says more than that it cannot."""
     cell, params, xs, carry, _ = example(entry, Precision())
@@ -123,7 +123,7 @@ def test_every_engine_serves_a_cell_or_says_why_not(entry):
     assert ("associative" in served) == cell.affine_in_state
 
 
-@every_registered_cell
+@every_registered_computation
 def test_auto_takes_the_first_line_of_the_table_that_applies(entry):
     """What is taken is the first engine whose line applies and that serves the call; the last line serves any."""
     cell, params, xs, carry, _ = example(entry, Precision())

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from catalog import TEXTBOOK
 from scipy import stats
 
 from rnnjax import GRU, LRU, LSTM, RGLRU, S5, Elman, InputError, Jordan, MinGRU, MinLSTM, PeepholeLSTM
@@ -133,7 +134,7 @@ def assert_orthogonal(matrices, scale=1.0):
 
 @pytest.mark.parametrize(
     ("cls", "preset"),
-    [(cls, preset) for cls in REGISTRY.values() for preset in getattr(cls, "presets", {})],
+    [(REGISTRY[name], preset) for name in TEXTBOOK for preset in getattr(REGISTRY[name], "presets", {})],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_preset_has_its_distribution(cls, preset):

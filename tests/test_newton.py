@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import FLOAT64, IN_FEATURES, Entry, every_computation, every_registered_cell
+from catalog import FLOAT64, IN_FEATURES, Entry, every_computation, every_registered_computation
 from sequences import (
     BATCH,
     LENGTHS,
@@ -109,7 +109,7 @@ def test_every_iteration_has_the_same_solution(make, engine):
     assert_same(got, evaluate(cell, params, xs, carry, engine="scan", **options), 1e-11)
 
 
-@every_registered_cell
+@every_registered_computation
 def test_single_precision_over_some_hundred_steps(entry):
     """From the initial weights and over 300 steps, every cell is solved in float32, and equals the scan to 1e-5."""
     cell = entry.cell(Precision())

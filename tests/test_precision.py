@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import IN_FEATURES, every_cell, every_computation, every_plain_computation, every_registered_cell
+from catalog import IN_FEATURES, every_cell, every_computation, every_plain_computation, every_registered_computation
 from sequences import BATCH, LENGTHS, RESETS, TIME, drawn_like, example, run, weighed
 
 import rnnjax
@@ -55,7 +55,7 @@ def test_trap_dtypes_are_those_of_the_policy(entry, precision):
         assert [leaf.dtype for leaf in jax.tree.leaves(gradients)] == [leaf.dtype for leaf in jax.tree.leaves(at)]
 
 
-@every_registered_cell
+@every_registered_computation
 def test_init_makes_parameters_of_the_policy(entry):
     """Parameters are drawn in the dtype of the policy, narrow ones too."""
     for name in (NARROW, "float16"):

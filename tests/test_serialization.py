@@ -50,7 +50,10 @@ def passed_through(value):
     return from_json(json.loads(json.dumps(to_json(value), allow_nan=False)))
 
 
-PRESETS = [cls(8, preset=name) for cls in CELL_CLASSES.values() for name in getattr(cls, "presets", {})]
+PRESETS = [
+    *(cls(8) for cls in CELL_CLASSES.values()),
+    *(cls(8, preset=name) for cls in CELL_CLASSES.values() for name in getattr(cls, "presets", {})),
+]
 
 STARTS = [
     LSTM(8, bias_init=Chrono(100)),

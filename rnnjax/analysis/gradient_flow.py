@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from rnnjax.analysis import scaled
 from rnnjax.analysis.readout import step_with_readout
-from rnnjax.analysis.trajectory import Trajectory, is_moving, moved, moving, record, select, start
+from rnnjax.analysis.trajectory import Trajectory, extent, is_moving, moved, moving, record, select, start
 from rnnjax.cell import Cell
 from rnnjax.errors import check
 
@@ -84,26 +84,27 @@ def gradient_flow(
       InputError: a loss that is no scalar, or an argument that does not fit the cell, as in `rnnjax.unroll`.
     """
     run = record(cell, params, xs, carry, lengths, resets, key)
-    loss = functools.partial(_last_output, lengths) if loss is None else loss
+    loss = functools.partial(_last_output, lengths, cell.spatial_axes) if loss is None else loss
     value, pull = jax.vjp(lambda ys, leaves: loss(ys, moved(run.final, leaves)), run.ys, moving(run.final))
     check(jnp.shape(value) == (), "loss", f"shape {jnp.shape(value)}", "a function that returns a scalar")
     to_outputs, to_final = pull(jnp.ones_like(value))
     return _backward(cell.dynamics, run, to_outputs, to_final)
 
 
-def _last_output(lengths, ys, carry):
+def _last_output(lengths, spatial_axes, ys, carry):
     del carry
+    axis = -2 - spatial_axes
     if lengths is None:
-        last = ys[..., -1, :]
+        last = jnp.take(ys, -1, axis=axis)
     else:
-        index = jnp.maximum(jnp.asarray(lengths) - 1, 0)[..., None, None]  # outputs of a row of length 0 are zero
-        last = jnp.take_along_axis(ys, index, axis=-2)
+        index = jnp.maximum(jnp.asarray(lengths) - 1, 0)  # outputs of a row of length 0 are zero
+        last = jnp.take_along_axis(ys, index.reshape(*index.shape, *(1,) * -axis), axis=axis)
     return 0.5 * jnp.sum(jnp.square(jnp.abs(last)))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _backward(cell: Cell, run: Trajectory, to_outputs: Array, to_final: list[Array]) -> GradientFlow:
-    batch_axes = run.ys.ndim - 2
+    batch_axes = len(extent(cell, run.ys)[0])
 
     def features(leaf):
         return tuple(range(batch_axes, leaf.ndim))
@@ -140,7 +141,7 @@ def _backward(cell: Cell, run: Trajectory, to_outputs: Array, to_final: list[Arr
     with jax.default_matmul_precision("highest"):
         own = exponent(to_final)
         last = [scale(leaf, -own) for leaf in to_final], own
-        steps = run.moments, jnp.moveaxis(to_outputs, -2, 0)
+        steps = run.moments, jnp.moveaxis(to_outputs, batch_axes, 0)
         _, norms = jax.lax.scan(back, last, steps, reverse=True)
     return _flow(norms, run.final)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.analysis import graded
-from rnnjax.analysis.trajectory import Moment, Trajectory, moved, moving, record, transition
+from rnnjax.analysis.trajectory import Moment, Trajectory, extent, moved, moving, record, transition
 from rnnjax.cell import Cell
 from rnnjax.errors import InputError
 
@@ -116,7 +116,7 @@ def jacobian_spectrum(
       InputError: lags that are no ints in 1..time, or an argument that does not fit the cell, as in `rnnjax.unroll`.
     """
     run = record(cell, params, xs, carry, lengths, resets, key)
-    asked = _checked_lags(lags, run.ys.shape[-2])
+    asked = _checked_lags(lags, extent(cell, run.ys)[1])
     requested = np.isin(np.arange(1, asked.max() + 1), asked)
     logs = _spectrum(cell.dynamics, run, None if lengths is None else jnp.asarray(lengths), jnp.asarray(requested))
     return JacobianSpectrum(asked, logs[..., asked - 1, :])
@@ -135,7 +135,7 @@ def _checked_lags(lags: Sequence[int], time: int) -> np.ndarray:
 
 def _jacobian(cell: Cell, run: Trajectory, moment: Moment) -> Array:
     """`[*batch, n, n]` of one step, row by row of the matrix in reverse mode, for all rows of the batch at once."""
-    batch_shape = run.ys.shape[:-2]
+    batch_shape, _ = extent(cell, run.ys)
 
     def step(vector):
         carry = moved(moment.carry, _leaves(vector, moving(moment.carry)))
@@ -186,7 +186,7 @@ def _step_jacobians(cell: Cell, run: Trajectory) -> Array:
 @functools.partial(jax.jit, static_argnums=0)
 def _spectrum(cell: Cell, run: Trajectory, lengths: Array | None, requested: Array) -> Array:
     """`[*batch, steps, n]` for `requested [steps]`, where lags 1..steps that are not requested are left at zero."""
-    batch_shape, time, steps = run.ys.shape[:-2], run.ys.shape[-2], requested.shape[0]
+    (batch_shape, time), steps = extent(cell, run.ys), requested.shape[0]
     back = jnp.arange(steps).reshape(-1, *(1,) * len(batch_shape))
     place = (time if lengths is None else lengths) - 1 - back  # of the step that a lag adds to the product
     moments = run.moments._replace(valid=None)

@@ -64,9 +64,10 @@ def record(
     """
     given = [None if rows is None else jnp.asarray(rows) for rows in (lengths, resets)]
     run = _record(cell.dynamics, params, xs, carry, *given, key)
-    check(run.ys.shape[-2] > 0, "xs", f"shape {jax.tree.leaves(xs)[0].shape}", "at least one step")
+    _, time = extent(cell, run.ys)
+    check(time > 0, "xs", f"shape {jax.tree.leaves(xs)[0].shape}", "at least one step")
     if lengths is not None and not isinstance(lengths, jax.core.Tracer) and np.size(lengths):
-        time, low, high = run.ys.shape[-2], int(np.min(lengths)), int(np.max(lengths))
+        low, high = int(np.min(lengths)), int(np.max(lengths))
         check(low >= 0 and high <= time, "lengths", high if high > time else low, f"ints in 0..{time}, the time axis")
     return run
 
@@ -77,20 +78,27 @@ def _record(cell, params, xs, carry, lengths, resets, key):
         final, ys, carries = unroll(
             cell, params, xs, carry, lengths=lengths, resets=resets, return_carries=True, key=key
         )
-        batch_shape, time = ys.shape[:-2], ys.shape[-2]
-        initial = cell.initial_carry(batch_shape)
+        batch_shape, time = extent(cell, ys)
+        places = (*batch_shape, *ys.shape[len(batch_shape) + 1 : -1])
+        initial = cell.initial_carry(places)
         first = initial if carry is None else carry
         valid = None
         if lengths is not None:
             valid = jnp.arange(time).reshape(-1, *(1,) * len(batch_shape)) < lengths
-        xs = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -2, 0), xs)
+        xs = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, len(batch_shape), 0), xs)
         if valid is not None:
-            xs = jax.tree.map(lambda leaf: jnp.where(valid[..., None], leaf, 0), xs)
+            xs = select(valid, xs, jax.tree.map(jnp.zeros_like, xs))
         after = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, len(batch_shape), 0), carries)
         before = jax.tree.map(lambda start, leaf: jnp.concatenate([start[None], leaf[:-1]]), first, after)
-        weights = cell.prepare(params, key=key, batch_shape=batch_shape)
+        weights = cell.prepare(params, key=key, batch_shape=places)
         reset = None if resets is None else jnp.moveaxis(resets, -1, 0)
         return Trajectory(weights, initial, Moment(before, cell.project(weights, xs), valid, reset), final, ys)
+
+
+def extent(cell: Cell, ys: Array) -> tuple[tuple[int, ...], int]:
+    """The batch axes and the number of steps of outputs `[*batch, time, *places, features]`."""
+    axis = ys.ndim - 2 - cell.spatial_axes
+    return ys.shape[:axis], ys.shape[axis]
 
 
 def transition(cell: Cell, weights: PyTree, initial: PyTree, moment: Moment, carry: PyTree) -> PyTree:

@@ -8,6 +8,7 @@ from rnnjax.cell import Cell, UnitCell
 from rnnjax.cells.complex_diagonal import ComplexState
 from rnnjax.cells.elman import Elman, ElmanState
 from rnnjax.cells.gru import GRU, GRUState
+from rnnjax.cells.janet import JANET, JANETState
 from rnnjax.cells.jordan import Jordan, JordanState
 from rnnjax.cells.lru import LRU
 from rnnjax.cells.lstm import LSTM, LSTMState, PeepholeLSTM
@@ -18,8 +19,28 @@ from rnnjax.cells.s5 import S5
 from rnnjax.errors import InputError, check_choice
 
 __all__ = [
-    "GRU", "LRU", "LSTM", "REGISTRY", "RGLRU", "S5", "ComplexState", "Elman", "ElmanState", "GRUState", "Jordan",
-    "JordanState", "LSTMState", "MinGRU", "MinGRUState", "MinLSTM", "MinLSTMState", "PeepholeLSTM", "RGLRUState", "get",
+    "GRU",
+    "JANET",
+    "LRU",
+    "LSTM",
+    "REGISTRY",
+    "RGLRU",
+    "S5",
+    "ComplexState",
+    "Elman",
+    "ElmanState",
+    "GRUState",
+    "JANETState",
+    "Jordan",
+    "JordanState",
+    "LSTMState",
+    "MinGRU",
+    "MinGRUState",
+    "MinLSTM",
+    "MinLSTMState",
+    "PeepholeLSTM",
+    "RGLRUState",
+    "get",
 ]  # fmt: skip
 
 REGISTRY: dict[str, type[UnitCell]] = {
@@ -33,6 +54,7 @@ REGISTRY: dict[str, type[UnitCell]] = {
     "lru": LRU,
     "s5": S5,
     "rg_lru": RGLRU,
+    "janet": JANET,
 }
 """Every cell by its name on the command line. What is registered here is covered by the laws, the tools and the CLI."""
 

@@ -103,7 +103,8 @@ class Newton(Engine):
 
     def solve(self, cell, weights, carry, xs, call) -> tuple[PyTree, Array, Convergence]:
         """The carries `[time, ...]` and the outputs after all of at least one step, and how the iteration went."""
-        batch_shape = jax.tree.leaves(xs)[0].shape[1:-1]
+        places = jax.tree.leaves(xs)[0].shape[1:-1]
+        batch_shape = places[: len(places) - cell.spatial_axes]
         layout = CarryLayout.of(carry, len(batch_shape))
         # One real number a unit, and units apart: the diagonal is the whole Jacobian.
         apart = cell.jacobian == "diagonal" and len(layout.widths) == 1 and not layout.has_complex
@@ -119,6 +120,7 @@ class Newton(Engine):
             cell=cell,
             layout=layout,
             batch_shape=batch_shape,
+            places=places,
             jacobian=jacobian,
             exact=jacobian == "full" or (jacobian == "diagonal" and apart),
             tolerance=self.tolerance or _TOLERANCES[jnp.finfo(dtype).dtype.name],

@@ -64,6 +64,7 @@ class Equations:
       cell: the cell.
       layout: of its carry.
       batch_shape: the batch axes.
+      places: the batch axes and the spatial axes of the cell.
       jacobian: "full", "diagonal" or "none", what is computed of the Jacobians.
       exact: whether what is computed is the whole Jacobian.
       tolerance: the largest share of an error that a converged row may have.
@@ -75,6 +76,7 @@ class Equations:
     cell: Cell
     layout: CarryLayout
     batch_shape: tuple[int, ...]
+    places: tuple[int, ...]
     jacobian: str
     exact: bool
     tolerance: float
@@ -91,7 +93,7 @@ class Equations:
         return jnp.max(jnp.where(scale * tiny < 1, shares, jnp.inf), axis=-1)  # else 1 / scale may round to zero
 
     def initial(self) -> Array:
-        return self.layout.vector(self.cell.initial_carry(self.batch_shape))
+        return self.layout.vector(self.cell.initial_carry(self.places))
 
     def step(self, weights, before, inputs):
         """One step of all rows, with padding and resets: `[*batch, width] -> [*batch, width]`, and the output."""

@@ -42,7 +42,7 @@ class Scan(Engine):
 
     def run(self, cell, weights, carry, xs, call):
         steps = (xs, call.valid, call.resets)
-        initial = None if call.resets is None else cell.initial_carry(call.resets.shape[1:])
+        initial = None if call.resets is None else cell.initial_carry(jax.tree.leaves(xs)[0].shape[1:-1])
 
         def advance(weights, initial, carry, step):
             drive, valid, reset = step

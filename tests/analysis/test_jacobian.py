@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analysis.networks import Traced, linear, network, orthogonal
-from catalog import CELLS, FLOAT64, REGISTERED, every_registered_cell
+from catalog import CELLS, FLOAT64, REGISTERED, every_registered_computation
 from sequences import BATCH, HALF, LENGTHS, RESETS, TIME, example, run
 
 from rnnjax import GRU, LSTM, Elman, InputError, UnitCell
@@ -214,7 +214,7 @@ def test_jacobi_equals_lapack_where_lapack_is_accurate(n):
 
 
 @x64
-@every_registered_cell
+@every_registered_computation
 def test_spectra_of_cells(entry):
     """Lag 1 agrees with LAPACK; at any lag the logarithms sum to those of |det J|; padded rows end at their length."""
     cell, params, xs, carry, key = example(entry)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-FAMILIES = ("textbook", "lstm_family")
+FAMILIES = ("textbook", "lstm_family", "gru_family", "simple_gated", "stable", "linear", "memory")
 
 _modules = [importlib.import_module(f"references.{family}") for family in FAMILIES]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -116,6 +117,14 @@ class Cell(abc.ABC):
         """
         del weights
         return xs
+
+    def stream(self, weights: PyTree, xs: PyTree) -> Callable[[Array], PyTree]:
+        """The drive of one step at a time: `t -> project(weights, xs)[t]` for inputs `[time, *batch, in_features]`.
+
+        For a loop that is not differentiated. A cell overrides it where its drive is cheaper to finish in the step.
+        """
+        drive = self.project(weights, xs)
+        return lambda t: jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, t, keepdims=False), drive)
 
     @abc.abstractmethod
     def recur(self, weights: PyTree, carry: PyTree, drive: PyTree) -> tuple[PyTree, Array]:

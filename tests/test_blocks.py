@@ -61,7 +61,7 @@ def test_low_precision_counts_its_bytes():
     for precision, steps in ((Precision(), 8), (Precision("bfloat16"), 10)):
         cell = LSTM(8, precision=precision)
         weights = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_params(cell, 2))
-        assert engine._block(cell, weights, xs, None) == steps
+        assert engine._block(cell, weights, xs, engine.drive_bytes, 16) == steps
 
 
 @pytest.mark.parametrize("time", [1, 2, 7, 96, 97, 1000])
@@ -90,5 +90,5 @@ def test_no_steps_at_all():
 def test_the_examples_need_blocks(entry):
     """The law above is about several blocks: the engine given there takes fewer steps at once than there are."""
     cell, params, xs, *_ = example(entry)
-    block = Scan(drive_bytes=STEP)._block(cell, cell.prepare(params), np.moveaxis(xs, 1, 0), None)
+    block = Scan(drive_bytes=STEP)._block(cell, cell.prepare(params), np.moveaxis(xs, 1, 0), STEP, 16)
     assert 0 < block < TIME

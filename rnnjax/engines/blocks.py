@@ -28,7 +28,9 @@ def over_blocks(
       The final carry and the outputs `[time, ...]`.
     """
     time = jax.tree.leaves(steps)[0].shape[0]
-    block = max(1, min(block, time))
+    if block >= time:
+        return run(carry, steps)
+    block = max(1, block)
     whole = time - time % block
     head = jax.tree.map(lambda leaf: leaf[:whole].reshape(whole // block, block, *leaf.shape[1:]), steps)
     tail = jax.tree.map(lambda leaf: leaf[whole:], steps)

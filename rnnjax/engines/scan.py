@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
 import jax
@@ -16,7 +17,7 @@ from rnnjax.errors import check
 Array = jax.Array
 PyTree = Any
 
-_BLOCKS_AT_LEAST = 8  # with fewer, what is saved in memory traffic is lost on smaller products
+_BLOCKS_AT_LEAST = 16  # with fewer, what is saved in memory traffic is lost on smaller products
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +25,9 @@ class Scan(Engine):
     """One step after the other, by `jax.lax.scan`: serves every cell and every call.
 
     Args:
-      drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps. A
-        sequence whose drive is more than 8 times as large is run in blocks.
+      drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps where a
+        derivative is taken; without one it is twice as much, as nothing else is kept. With a derivative, a sequence
+        whose drive is at most 16 times as large is run in one block.
 
     Raises:
       InputError: a size that is no positive int.
@@ -33,7 +35,7 @@ class Scan(Engine):
 
     name: ClassVar[str] = "scan"
 
-    drive_bytes: int = 1 << 21
+    drive_bytes: int = 1 << 20
 
     def __post_init__(self):
         given = self.drive_bytes
@@ -43,6 +45,7 @@ class Scan(Engine):
     def run(self, cell, weights, carry, xs, call):
         steps = (xs, call.valid, call.resets)
         initial = None if call.resets is None else cell.initial_carry(jax.tree.leaves(xs)[0].shape[1:-1])
+        loop: dict[str, Any] = dict(reverse=call.reverse, unroll=call.unroll or 1)
 
         def advance(weights, initial, carry, step):
             drive, valid, reset = step
@@ -52,34 +55,49 @@ class Scan(Engine):
                 after, y = _where(valid, after, carry), _where(valid, y, jnp.zeros_like(y))
             return after, (y, after if call.return_carries else None)
 
-        loop: dict[str, Any] = dict(reverse=call.reverse, unroll=call.unroll or 1)
-
-        def run(carry, steps):
+        def stored(weights, carry, steps):
+            """The steps with all that a derivative needs: the whole drive, an array a gate."""
             xs, *masks = steps
             steps = (cell.project(weights, xs), *masks)
             if call.hoist:
                 return hoisted(advance, weights, initial, carry, steps, **loop)
             return jax.lax.scan(lambda carry, step: advance(weights, initial, carry, step), carry, steps, **loop)
 
+        def streamed(weights, carry, steps):
+            """The steps by themselves."""
+            xs, *masks = steps
+            drive = cell.stream(weights, xs)
+            places = jnp.arange(jax.tree.leaves(xs)[0].shape[0])
+            step = lambda carry, this: advance(weights, initial, carry, (drive(this[0]), *this[1:]))  # noqa: E731
+            return jax.lax.scan(step, carry, (places, *masks), **loop)
+
+        def differentiable(weights, carry, steps):
+            block = _block_of(call.remat, time) or self._block(cell, weights, xs, self.drive_bytes, _BLOCKS_AT_LEAST)
+            run = jax.checkpoint(stored) if call.remat else stored
+            return over_blocks(functools.partial(run, weights), carry, steps, block, call.reverse)
+
+        @jax.custom_vjp
+        def forward(weights, carry, steps):
+            block = self._block(cell, weights, xs, 2 * self.drive_bytes, 1)
+            return over_blocks(functools.partial(streamed, weights), carry, steps, block, call.reverse)
+
+        forward.defvjp(functools.partial(jax.vjp, differentiable), lambda pull, cotangents: pull(cotangents))
         time = jax.tree.leaves(xs)[0].shape[0]
-        block = self._block(cell, weights, xs, call.remat)
-        if call.remat:
-            run = jax.checkpoint(run)
-        carry, (ys, carries) = (
-            run(carry, steps) if block >= time else over_blocks(run, carry, steps, block, call.reverse)
-        )
+        run = forward if call.hoist and time else differentiable
+        carry, (ys, carries) = run(weights, carry, steps)
         return carry, ys, carries
 
-    def _block(self, cell: Any, weights: PyTree, xs: PyTree, remat: bool | int | str | None) -> int:
-        """How many steps are projected at once, or stored at once if some are to be computed again."""
+    def _block(self, cell: Any, weights: PyTree, xs: PyTree, size: int, at_least: int) -> int:
+        """How many steps are projected at once: all, unless that makes more than so many blocks of the size."""
         time = jax.tree.leaves(xs)[0].shape[0]
-        if remat:
-            return root_block(time) if remat == "sqrt" else int(remat)
         drive = jax.eval_shape(cell.project, weights, xs)
         step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(drive)) // max(time, 1)
-        if step * time <= _BLOCKS_AT_LEAST * self.drive_bytes:
-            return time
-        return even_block(time, max(1, self.drive_bytes // step))
+        return time if step * time <= at_least * size else even_block(time, max(1, size // step))
+
+
+def _block_of(remat: bool | int | str | None, time: int) -> int | None:
+    """How many steps are stored at once where some are to be computed again."""
+    return (root_block(time) if remat == "sqrt" else int(remat)) if remat else None
 
 
 def _where(condition: Array, chosen: PyTree, other: PyTree) -> PyTree:

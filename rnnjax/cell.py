@@ -118,13 +118,15 @@ class Cell(abc.ABC):
         del weights
         return xs
 
-    def stream(self, weights: PyTree, xs: PyTree) -> Callable[[Array], PyTree]:
-        """The drive of one step at a time: `t -> project(weights, xs)[t]` for inputs `[time, *batch, in_features]`.
+    def stream(self, weights: PyTree, xs: PyTree) -> tuple[PyTree, Callable[[PyTree, Array], PyTree]]:
+        """The drive of one step at a time: `(held, at)` with `at(held, t)` equal to `project(weights, xs)[t]`.
 
-        For a loop that is not differentiated. A cell overrides it where its drive is cheaper to finish in the step.
+        `held` are arrays `[time, ...]`, made ahead of the loop, and `at` finishes a step's drive. For inputs `[time,
+        *batch, in_features]` and a loop that is not differentiated. The default holds the drive; a cell overrides it
+        where a drive is finished more cheaply in the step.
         """
-        drive = self.project(weights, xs)
-        return lambda t: jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, t, keepdims=False), drive)
+        at = lambda held, t: jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, t, keepdims=False), held)  # noqa: E731
+        return self.project(weights, xs), at
 
     @abc.abstractmethod
     def recur(self, weights: PyTree, carry: PyTree, drive: PyTree) -> tuple[PyTree, Array]:
@@ -181,6 +183,10 @@ class Cell(abc.ABC):
         batch_shape = check_call(self, params, x, carry)
         weights = self.prepare(params, key=checked_key(key), batch_shape=batch_shape)
         return self.advance(weights, carry, self.project(weights, x))
+
+    def trainable(self, params: PyTree) -> PyTree:
+        """The structure of the parameters with `True` where training changes them: all but those named in `fixed`."""
+        return {name: jax.tree.map(lambda _, name=name: name not in self.fixed, leaf) for name, leaf in params.items()}
 
     def parameter_count(self, in_features: int) -> int:
         """The number of parameters for inputs `[..., in_features]`."""

@@ -13,6 +13,7 @@ from rnnjax import LSTM, Precision, unroll
 from rnnjax.cell import abstract_params
 from rnnjax.engines import Scan
 from rnnjax.engines.blocks import even_block, root_block
+from rnnjax.engines.scan import _block
 
 STEP = 3 * 4 * 8  # bytes of one gate's drive at a step of the examples: rows, features, float64
 SOME = [entry for entry in CELLS if entry.name in ("lstm", "gru_reset_before", "stack_of_wrapped")]
@@ -57,11 +58,11 @@ def test_the_drive_of_a_long_sequence_is_never_whole():
 
 def test_low_precision_counts_its_bytes():
     """A drive in bfloat16 may be of twice as many steps."""
-    engine, xs = Scan(drive_bytes=1 << 10), jnp.zeros((1000, 1, 2))
+    xs = jnp.zeros((1000, 1, 2))
     for precision, steps in ((Precision(), 8), (Precision("bfloat16"), 10)):
         cell = LSTM(8, precision=precision)
         weights = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_params(cell, 2))
-        assert engine._block(cell, weights, xs, engine.drive_bytes, 16) == steps
+        assert _block(jax.eval_shape(cell.project, weights, xs), 1 << 10, 16) == steps
 
 
 @pytest.mark.parametrize("time", [1, 2, 7, 96, 97, 1000])
@@ -90,5 +91,5 @@ def test_no_steps_at_all():
 def test_the_examples_need_blocks(entry):
     """The law above is about several blocks: the engine given there takes fewer steps at once than there are."""
     cell, params, xs, *_ = example(entry)
-    block = Scan(drive_bytes=STEP)._block(cell, cell.prepare(params), np.moveaxis(xs, 1, 0), STEP, 16)
+    block = _block(cell.project(cell.prepare(params), np.moveaxis(xs, 1, 0)), STEP, 16)
     assert 0 < block < TIME

@@ -240,6 +240,34 @@ def test_output_has_the_stated_width(entry):
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, carry)
 
 
+# --- the drive ---------------------------------------------------------------------------------------------------
+
+
+def assert_streamed(cell, params, xs):
+    """`stream` gives at each step what `project` gives for all."""
+    weights, by_time = cell.prepare(params), np.moveaxis(xs, 1, 0)
+    drive, (held, at) = cell.project(weights, by_time), cell.stream(weights, by_time)
+    for t in (0, TIME - 1):
+        assert_same(at(held, t), jax.tree.map(lambda leaf, t=t: leaf[t], drive))
+
+
+@x64
+@every_plain_cell
+def test_stream_is_the_drive_step_by_step(entry):
+    """The drive of a step is the same, whether it is asked for alone or with all others."""
+    cell, params, xs, _, _ = example(entry)
+    assert_streamed(cell, params, xs)
+
+
+@x64
+@pytest.mark.parametrize("cls", [LSTM, GRU, Elman])
+def test_stream_of_a_single_feature(cls):
+    """With one input feature the product is made in the step, and is the same product."""
+    cell = cls(FEATURES, precision=FLOAT64)
+    params = drawn_like(abstract_params(cell, 1), 0)
+    assert_streamed(cell, params, np.random.default_rng(1).standard_normal((BATCH, TIME, 1)))
+
+
 # --- gates -------------------------------------------------------------------------------------------------------
 
 

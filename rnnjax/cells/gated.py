@@ -119,20 +119,19 @@ class GatedCell(UnitCell):
         if xs.shape[-1] == 1:  # less to compute than to read
             rows = self.split(kernel[0])
 
-            def scaled(t):
+            def scaled(xs, t):
                 x = jax.lax.dynamic_index_in_dim(xs, t, keepdims=False)
                 return {gate: x * rows[gate] + bias[gate] for gate in self.gates}
 
-            return scaled
-        projected = xs @ kernel
+            return xs, scaled
 
-        def sliced(t):
+        def sliced(projected, t):
             # Each gate by a slice of its own: a loop that cuts gates out of one step's array is twice as slow.
-            here, size = (t, *[0] * (projected.ndim - 1)), (1, *projected.shape[1:-1], self.features)
-            cut = lambda i: jax.lax.dynamic_slice(projected, (*here[:-1], i * self.features), size)[0]  # noqa: E731
+            before, size = (t, *[0] * (projected.ndim - 2)), (1, *projected.shape[1:-1], self.features)
+            cut = lambda i: jax.lax.dynamic_slice(projected, (*before, i * self.features), size)[0]  # noqa: E731
             return {gate: cut(i) + bias[gate] for i, gate in enumerate(self.gates)}
 
-        return sliced
+        return xs @ kernel, sliced
 
     def split(self, blocks: Array) -> dict[str, Array]:
         """The blocks of a parameter or pre-activation `[..., gates * features]`, by gate."""

@@ -57,9 +57,12 @@ class Associative(Engine):
         check(self.block is None or _is_int(self.block, 2), "Associative.block", self.block, "an int >= 2, or None")
         check(_is_int(self.drive_bytes, 1), "Associative.drive_bytes", self.drive_bytes, "a positive int")
 
+    def covers(self, cell):
+        return cell.affine_in_state
+
     def refusal(self, cell, weights, carry, xs, call):
         del weights, carry, xs
-        if not cell.affine_in_state:
+        if not self.covers(cell):
             return f"{cell} is not affine in its state"
         if call.unroll is not None:
             return f"it has no loop over steps that unroll={call.unroll} could set"

@@ -47,6 +47,9 @@ class Cudnn(Engine):
     def __post_init__(self):
         check_choice("Cudnn.precision", self.precision, (None, *_PRECISIONS))
 
+    def covers(self, cell: Cell) -> bool:
+        return type(cell) is LSTM
+
     def refusal(self, cell: Cell, weights: PyTree, carry: PyTree, xs: PyTree, call: Call) -> str | None:
         del weights, carry, xs
         if type(cell) is not LSTM:

@@ -45,6 +45,11 @@ class Engine(abc.ABC):
 
     name: ClassVar[str] = ""
 
+    def covers(self, cell: Cell) -> bool:
+        """Whether there are calls of the cell that the engine can serve, on the device that it is for."""
+        del cell
+        return True
+
     def refusal(self, cell: Cell, weights: PyTree, carry: PyTree, xs: PyTree, call: Call) -> str | None:
         """Why the engine cannot serve a call, as a clause, or `None` if it can. Looks at shapes and dtypes only."""
         del cell, weights, carry, xs, call

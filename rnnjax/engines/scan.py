@@ -25,8 +25,8 @@ class Scan(Engine):
     """One step after the other, by `jax.lax.scan`: serves every cell and every call.
 
     Args:
-      drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps where a
-        derivative is taken; without one it is twice as much, as nothing else is kept. With a derivative, a sequence
+      drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps where
+        a derivative is taken; without one it is twice as much, as nothing else is kept. With a derivative, a sequence
         whose drive is at most 16 times as large is run in one block.
 
     Raises:
@@ -66,19 +66,21 @@ class Scan(Engine):
         def streamed(weights, carry, steps):
             """The steps by themselves."""
             xs, *masks = steps
-            drive = cell.stream(weights, xs)
+            held, at = cell.stream(weights, xs)
             places = jnp.arange(jax.tree.leaves(xs)[0].shape[0])
-            step = lambda carry, this: advance(weights, initial, carry, (drive(this[0]), *this[1:]))  # noqa: E731
+            step = lambda carry, this: advance(weights, initial, carry, (at(held, this[0]), *this[1:]))  # noqa: E731
             return jax.lax.scan(step, carry, (places, *masks), **loop)
 
         def differentiable(weights, carry, steps):
-            block = _block_of(call.remat, time) or self._block(cell, weights, xs, self.drive_bytes, _BLOCKS_AT_LEAST)
+            block = _block_of(call.remat, time) or _block(
+                jax.eval_shape(cell.project, weights, xs), self.drive_bytes, _BLOCKS_AT_LEAST
+            )
             run = jax.checkpoint(stored) if call.remat else stored
             return over_blocks(functools.partial(run, weights), carry, steps, block, call.reverse)
 
         @jax.custom_vjp
         def forward(weights, carry, steps):
-            block = self._block(cell, weights, xs, 2 * self.drive_bytes, 1)
+            block = _block(jax.eval_shape(lambda *given: cell.stream(*given)[0], weights, xs), 2 * self.drive_bytes, 1)
             return over_blocks(functools.partial(streamed, weights), carry, steps, block, call.reverse)
 
         forward.defvjp(functools.partial(jax.vjp, differentiable), lambda pull, cotangents: pull(cotangents))
@@ -87,12 +89,12 @@ class Scan(Engine):
         carry, (ys, carries) = run(weights, carry, steps)
         return carry, ys, carries
 
-    def _block(self, cell: Any, weights: PyTree, xs: PyTree, size: int, at_least: int) -> int:
-        """How many steps are projected at once: all, unless that makes more than so many blocks of the size."""
-        time = jax.tree.leaves(xs)[0].shape[0]
-        drive = jax.eval_shape(cell.project, weights, xs)
-        step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(drive)) // max(time, 1)
-        return time if step * time <= at_least * size else even_block(time, max(1, size // step))
+
+def _block(held: PyTree, size: int, at_least: int) -> int:
+    """How many steps of what is made ahead of the loop are made at once: all, unless that is so many blocks."""
+    time = jax.tree.leaves(held)[0].shape[0]
+    step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(held)) // max(time, 1)
+    return time if step * time <= at_least * size else even_block(time, max(1, size // step))
 
 
 def _block_of(remat: bool | int | str | None, time: int) -> int | None:

@@ -65,6 +65,9 @@ class Fused(Engine):
         check(_power_of_two(self.rows) and self.rows >= NARROWEST, "Fused.rows", self.rows, expected)
         check(self.warps is None or _power_of_two(self.warps), "Fused.warps", self.warps, "a power of two, or None")
 
+    def covers(self, cell: Cell) -> bool:
+        return _recurrence(cell) is not None
+
     def refusal(self, cell: Cell, weights: PyTree, carry: PyTree, xs: PyTree, call: Call) -> str | None:
         del weights, carry, xs
         if call.remat:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import bars, growth, remat
+from benchmarks import bars, growth, remat, zoo
 from benchmarks.peers import OURS, PEERS
 from benchmarks.problem import MODES
 from benchmarks.race import TOLERANCE
@@ -65,7 +66,7 @@ def parts(documents: Sequence[Document]) -> list[Part]:
     if layers:
         made += [_all_shapes(layers), *(_ratios(layers, mode) for mode in MODES)]
         made += [_times(layers), _compile_times(layers), _memory(layers)]
-    made += [_growth(rows), _remat(rows), _gpu(documents, rows)]
+    made += [_growth(rows), _remat(rows), _zoo(rows), _gpu(documents, rows)]
     made += [_left_out(documents, rows), _method(documents, rows), *map(_machine, documents)]
     return [part for part in made if part.text or part.tables]
 
@@ -265,6 +266,30 @@ def _remat(rows: list[Row]) -> Part:
     header = ("cell", "shape", "remat", "ms", "MiB", "time over plain", "memory over plain")
     text = "A training step on long sequences, with values of `remat`; plain is `None`."
     return Part("Recomputing instead of storing", (text,), (Table(header, lines),))
+
+
+def _zoo(rows: list[Row]) -> Part:
+    rows = [row for row in rows if row["section"] == "zoo"]
+    if not rows:
+        return Part("")
+    lines = []
+    for name in dict.fromkeys(row["cell"] for row in rows):
+        by_mode = {row["mode"]: row for row in rows if row["cell"] == name}
+        shown = []
+        for mode in MODES:
+            row = by_mode.get(mode)
+            times = NOTHING if row is None else _milliseconds(row, name)
+            over = None if row is None else functools.partial(ratio, row, name, zoo.YARDSTICK)
+            shown += [times, NOTHING if over is None else _both(over)]
+        first = next(iter(by_mode.values()))
+        parameters = value(first, name, "parameters")
+        lines.append((name, NOTHING if parameters is None else f"{int(parameters):,}", *shown))
+    header = ("cell", "parameters", "forward, ms", "over LSTM", "training step, ms", "over LSTM")
+    text = (
+        f"Every cell at {rows[0]['shape']} (batch x time x inputs x units), minimum / median, and its time over that "
+        "of our LSTM in the same race. Each cell is run by the engine that `auto` takes."
+    )
+    return Part("What each cell costs", (text,), (Table(header, lines),))
 
 
 def _gpu(documents: Sequence[Document], rows: list[Row]) -> Part:

@@ -19,35 +19,29 @@ from rnnjax.errors import InputError, check, check_choice
 
 @dataclasses.dataclass(frozen=True)
 class Cells:
-    """List the cells: name, equation, gates, parameters at 128 features on 128 inputs, paper."""
+    """List the cells: parameters at 128 features on 128 inputs, gates, step Jacobian, engines, paper, checks."""
 
     json: bool = False
     """Print JSON."""
+    markdown: bool = False
+    """Print the table of the documentation."""
 
     def __call__(self) -> None:
         """Prints the table."""
-        from rnnjax.cells import REGISTRY
+        from rnnjax.catalogue import catalogue, markdown
 
-        rows = [
-            {
-                "name": name,
-                "class": cell.__name__,
-                "equation": cell.equation,
-                "gates": list(cell.gates),
-                "parameters": cell(128).parameter_count(128),
-                "source": cell.source,
-            }
-            for name, cell in REGISTRY.items()
-        ]
+        rows = catalogue()
         if self.json:
-            print(json.dumps(rows, indent=2))
-            return
-        table = _table("cell", "equation", "gates", "parameters", "source")
-        for row in rows:
-            table.add_row(
-                row["name"], row["equation"], ", ".join(row["gates"]), f"{row['parameters']:,}", row["source"]
-            )
-        _print(table)
+            print(json.dumps([row._asdict() for row in rows], indent=2))
+        elif self.markdown:
+            print("\n".join(markdown(rows)))
+        else:
+            table = _table("cell", "parameters", "gates", "Jacobian", "engines", "paper", "verified against")
+            for row in rows:
+                listed = (", ".join(each) for each in (row.gates, row.engines, ("NumPy", *row.verified)))
+                gates, engines, verified = listed
+                table.add_row(row.name, f"{row.parameters:,}", gates, row.jacobian, engines, row.source, verified)
+            _print(table)
 
 
 @dataclasses.dataclass(frozen=True)

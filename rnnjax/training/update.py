@@ -36,6 +36,11 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
     model, optimizer = make_model(config), make_optimizer(config.optimizer, config.steps)
     full_rows = not config.task.variable_length and not config.truncation
 
+    def trained(tree):
+        """Zero for the parameters that the cell fixes: in gradients, and in updates, for what weight decay adds."""
+        keep = config.cell.trainable(tree["cell"])
+        return tree | {"cell": jax.tree.map(lambda a, kept: a if kept else jnp.zeros_like(a), tree["cell"], keep)}
+
     def loss(params, carry, batch, key):
         lengths = None if full_rows else batch.lengths
         outcome: Any = model.apply({"params": params}, batch.inputs, lengths, carry, rngs={"dropout": key})
@@ -52,12 +57,14 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
             key = jax.random.fold_in(key, jax.lax.axis_index(axis))
         (value, carry), gradients = jax.value_and_grad(loss, has_aux=True)(state.params, state.carry, batch, key)
         counts = batch.mask.sum() > 0
+        gradients = trained(gradients)
         if axis is not None:
             value, gradients = jax.lax.pmean((value, gradients), axis)
             counts = jax.lax.psum(counts, axis) > 0
         norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(norm) & jnp.isfinite(value)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        updates = trained(updates)
         apply = finite & counts
         params, opt_state = _choose(
             apply, (optax.apply_updates(state.params, updates), opt_state), (state.params, state.opt_state)

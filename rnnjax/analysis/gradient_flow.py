@@ -11,9 +11,10 @@ import jax.numpy as jnp
 
 from rnnjax.analysis import scaled
 from rnnjax.analysis.readout import step_with_readout
-from rnnjax.analysis.trajectory import Trajectory, extent, is_moving, moved, moving, record, select, start
+from rnnjax.analysis.trajectory import Trajectory, extent, is_moving, moved, moving, record, start
 from rnnjax.cell import Cell
 from rnnjax.errors import check
+from rnnjax.rows import select
 
 Array = jax.Array
 PyTree = Any

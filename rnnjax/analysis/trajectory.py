@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnjax.cell import Cell
 from rnnjax.errors import check
+from rnnjax.rows import select
 from rnnjax.unroll import unroll
 
 Array = jax.Array
@@ -110,15 +111,6 @@ def transition(cell: Cell, weights: PyTree, initial: PyTree, moment: Moment, car
 def start(initial: PyTree, moment: Moment, carry: PyTree) -> PyTree:
     """The state that a step is computed from: the carry, or the initial one where the moment is a reset."""
     return carry if moment.reset is None else select(moment.reset, initial, carry)
-
-
-def select(condition: Array, chosen: PyTree, other: PyTree) -> PyTree:
-    """Row by row, `chosen` where the condition `[*batch]` holds and `other` elsewhere."""
-
-    def choose(a, b):
-        return jnp.where(condition.reshape(condition.shape + (1,) * (a.ndim - condition.ndim)), a, b)
-
-    return jax.tree.map(choose, chosen, other)
 
 
 def is_moving(leaf: Array) -> bool:

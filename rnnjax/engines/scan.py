@@ -13,6 +13,7 @@ from rnnjax.engines.blocks import even_block, over_blocks, root_block
 from rnnjax.engines.engine import Engine
 from rnnjax.engines.hoisting import hoisted
 from rnnjax.errors import check
+from rnnjax.rows import select
 
 Array = jax.Array
 PyTree = Any
@@ -49,10 +50,10 @@ class Scan(Engine):
 
         def advance(weights, initial, carry, step):
             drive, valid, reset = step
-            before = carry if reset is None else _where(reset, initial, carry)
+            before = carry if reset is None else select(reset, initial, carry)
             after, y = cell.advance(weights, before, drive)
             if valid is not None:
-                after, y = _where(valid, after, carry), _where(valid, y, jnp.zeros_like(y))
+                after, y = select(valid, after, carry), select(valid, y, jnp.zeros_like(y))
             return after, (y, after if call.return_carries else None)
 
         def stored(weights, carry, steps):
@@ -100,10 +101,3 @@ def _block(held: PyTree, size: int, at_least: int) -> int:
 def _block_of(remat: bool | int | str | None, time: int) -> int | None:
     """How many steps are stored at once where some are to be computed again."""
     return (root_block(time) if remat == "sqrt" else int(remat)) if remat else None
-
-
-def _where(condition: Array, chosen: PyTree, other: PyTree) -> PyTree:
-    def choose(a, b):
-        return jnp.where(condition.reshape(condition.shape + (1,) * (a.ndim - condition.ndim)), a, b)
-
-    return jax.tree.map(choose, chosen, other)

@@ -39,7 +39,7 @@ class Run:
     resume: bool = False
     """Keep the rows that the file of --json has already, but for those in which somebody has failed."""
     sections: tuple[str, ...] | None = None
-    """Of layers, growth, remat, zoo and gpu; by default all, or layers where cells, shapes, modes or peers are chosen."""
+    """Of layers, growth, remat, zoo, gpu; by default all, or layers where cells, shapes, modes or peers are chosen."""
     cells: tuple[str, ...] | None = None
     """Cells of layers and remat: elman, lstm, gru."""
     shapes: tuple[str, ...] | None = None

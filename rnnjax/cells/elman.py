@@ -38,6 +38,7 @@ class Elman(HeadedCell):
     gates: ClassVar = ("candidate",)
     equation: ClassVar = "h' = phi(Wx+Uh+b)"
     source: ClassVar = "Elman 1990, doi:10.1207/s15516709cog1402_1"
+    verified: ClassVar = ("torch 2.13.0", "keras 3.15.1", "flax 0.12.8", "dm-haiku 0.0.17")
     presets: ClassVar = {"default": DEFAULT, "paper": DEFAULT, "torch": TORCH, "keras": KERAS, "flax": FLAX}
 
     _: dataclasses.KW_ONLY

@@ -45,6 +45,7 @@ class GRU(HeadedCell):
     gates: ClassVar = ("reset", "update", "candidate")
     equation: ClassVar = "n = tanh(Wx+b+r*(Uh+b_h));  h' = (1-z)*n + z*h"
     source: ClassVar = "Cho et al. 2014, arXiv:1406.1078"
+    verified: ClassVar = ("torch 2.13.0", "keras 3.15.1", "flax 0.12.8", "dm-haiku 0.0.17", "equinox 0.13.8")
     presets: ClassVar = {
         "default": DEFAULT,
         "paper": Preset(Normal(0.01), Orthogonal()),

@@ -44,6 +44,7 @@ class LSTM(HeadedCell):
     gates: ClassVar = ("input", "forget", "candidate", "output")
     equation: ClassVar = "c' = f*c + i*tanh(Wx+Uh+b);  h' = o*tanh(c')"
     source: ClassVar = "Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735"
+    verified: ClassVar = ("torch 2.13.0", "keras 3.15.1", "flax 0.12.8", "dm-haiku 0.0.17", "equinox 0.13.8")
     presets: ClassVar = {
         "default": with_bias(DEFAULT, forget=1.0),
         "paper": with_bias(Preset(Uniform(0.1), Uniform(0.1), Uniform(0.1)), forget=1.0),
@@ -88,6 +89,7 @@ class PeepholeLSTM(LSTM):
 
     equation: ClassVar = "i,f see c, o sees c';  c' = f*c + i*tanh(Wx+Uh+b);  h' = o*tanh(c')"
     source: ClassVar = "Gers, Schraudolph & Schmidhuber 2002, JMLR 3:115"
+    verified: ClassVar = ("torchrecurrent 0.2.5",)
 
     _: dataclasses.KW_ONLY
     peephole_init: Spec = Constant(0.0)

@@ -38,6 +38,7 @@ class MinGRU(InputGatedCell):
     gates: ClassVar = ("write", "candidate")
     equation: ClassVar = "h' = (1-z)*h + z*g(Wx+b)"
     source: ClassVar = "Feng et al. 2024, arXiv:2410.01201"
+    verified: ClassVar = ("minGRU-pytorch 0.2.1",)
 
     def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> MinGRUState:
         return MinGRUState(self.zeros(batch_shape))

@@ -38,6 +38,7 @@ class MinLSTM(InputGatedCell):
     gates: ClassVar = ("forget", "input", "candidate")
     equation: ClassVar = "h' = f/(f+i)*h + i/(f+i)*g(Wx+b)"
     source: ClassVar = "Feng et al. 2024, arXiv:2410.01201"
+    verified: ClassVar = ("minGRU-pytorch 0.2.1",)
 
     def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> MinLSTMState:
         return MinLSTMState(self.zeros(batch_shape))

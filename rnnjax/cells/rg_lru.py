@@ -55,6 +55,7 @@ class RGLRU(InputGatedCell):
     gates: ClassVar = ("recurrence", "input")
     equation: ClassVar = "a = exp(-8*softplus(L)*r);  h' = a*h + sqrt(1-a^2)*(i*x)"
     source: ClassVar = "De et al. 2024, arXiv:2402.19427"
+    verified: ClassVar = ("recurrentgemma 1.0.1",)
     presets: ClassVar = {"default": InputPreset(Lecun("normal")), "paper": InputPreset(Lecun("normal"))}
 
     _: dataclasses.KW_ONLY

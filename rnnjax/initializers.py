@@ -109,12 +109,15 @@ class Lecun(Initializer):
 
 @dataclasses.dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """`scale` times a uniformly drawn orthogonal matrix: W^T W = scale^2 I (Saxe et al. 2013, arXiv:1312.6120)."""
+    """`scale` times a uniformly drawn orthogonal matrix: W^T W = scale^2 I (Saxe et al. 2013, arXiv:1312.6120).
+
+    A block of more axes, the kernel of a convolution, counts as the matrix of all axes but the last by the last.
+    """
 
     scale: float = 1.0
 
     def __call__(self, key, shape, dtype=jnp.float32):
-        check(len(shape) == 2, "Orthogonal", f"shape {shape}", "a matrix; vectors have no orthogonal initialisation")
+        check(len(shape) >= 2, "Orthogonal", f"shape {shape}", "a matrix; vectors have no orthogonal initialisation")
         wide = jnp.promote_types(dtype, jnp.float32)  # no QR decomposition exists in bfloat16 or float16
         return jax.nn.initializers.orthogonal(self.scale)(key, shape, wide).astype(dtype)
 

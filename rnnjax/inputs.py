@@ -43,3 +43,25 @@ def checked_width(in_features: PyTree) -> int:
     if not isinstance(width, int) or isinstance(width, bool) or width < 1:
         raise InputError("in_features", in_features, "a positive int")
     return width
+
+
+class Observed(NamedTuple):
+    """Inputs some of whose features are missing, at uneven times.
+
+    `x [..., features]`, whatever it holds where features are missing; `mask [..., features]`, 1 where a feature was
+    observed and 0 where not; `elapsed [..., 1]`, the time since the step before. Cells for missing values take it, or
+    plain or timed inputs in which NaN stands for what is missing. `in_features` is `Observed(features, features, 1)`
+    then.
+    """
+
+    x: Any
+    mask: Any
+    elapsed: Any
+
+
+def observed(xs: PyTree) -> Observed:
+    """The inputs with their masks and times, zero where missing: in plain and timed ones NaN is what is missing."""
+    if not isinstance(xs, Observed):
+        x, elapsed = timed(xs)
+        xs = Observed(x, (~jnp.isnan(x)).astype(x.dtype), elapsed)
+    return xs._replace(x=jnp.where(xs.mask > 0, xs.x, jnp.zeros((), xs.x.dtype)))

@@ -108,12 +108,12 @@ def _run(engine, cell, weights, carry, xs, call):
         reason = engine.refusal(*arguments)
         check(reason is None, "engine", engine.name, f"an engine that can serve this call: {reason}")
         return engine.run(*arguments)
-    outcomes = []
+    outcomes, ys = [], []
     for layer, layer_weights, layer_carry in zip(cell.cells, weights, carry, strict=True):
-        outcomes.append(_run(engine, layer, layer_weights, layer_carry, xs, call))
-        xs = outcomes[-1][1]
+        outcomes.append(_run(engine, layer, layer_weights, layer_carry, cell.input(xs, ys), call))
+        ys.append(outcomes[-1][1])
     final, _, carries = zip(*outcomes, strict=True)
-    return final, xs, carries if call.return_carries else None
+    return final, cell.output(ys), carries if call.return_carries else None
 
 
 def bidirectional(

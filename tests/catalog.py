@@ -30,6 +30,17 @@ from rnnjax import (
 )
 from rnnjax.cell import Cell
 from rnnjax.cells import REGISTRY
+from rnnjax.wrappers import (
+    DenseStack,
+    DropConnect,
+    FastSlow,
+    Highway,
+    LayerNorm,
+    Multiplicative,
+    PastAttention,
+    WeightNorm,
+    Zoneout,
+)
 
 FEATURES = 4
 IN_FEATURES = 5  # unlike every other width here, so that no two shapes agree by chance
@@ -98,6 +109,31 @@ WRAPPED = [
             )
         ),
     ),
+    Entry(
+        "dense",
+        lambda p: DenseStack((LSTM(6, precision=p), MinGRU(FEATURES, precision=p)), outputs="all"),
+        zoo=True,
+    ),
+    Entry(
+        "dropout_of_dense",
+        lambda p: Dropout(DenseStack((Elman(6, precision=p), GRU(FEATURES, precision=p))), output=0.3),
+        zoo=True,
+    ),
+    Entry("highway", lambda p: Highway(GRU(FEATURES, precision=p)), in_features=FEATURES, zoo=True),
+    Entry("highway_of_affine", lambda p: Highway(MinGRU(FEATURES, precision=p)), in_features=FEATURES, zoo=True),
+    Entry("layer_norm", lambda p: LayerNorm(GRU(FEATURES, precision=p), input=True), zoo=True),
+    Entry("layer_norm_of_affine", lambda p: LayerNorm(LRU(FEATURES, state_features=3, precision=p)), zoo=True),
+    Entry("weight_norm", lambda p: WeightNorm(LSTM(FEATURES, heads=2, precision=p)), zoo=True),
+    Entry("drop_connect", lambda p: DropConnect(GRU(FEATURES, reset_after=False, precision=p), rate=0.4), zoo=True),
+    Entry("zoneout", lambda p: Zoneout(LSTM(FEATURES, precision=p), rates={"h": 0.3, "c": 0.5}), zoo=True),
+    Entry("zoneout_of_affine", lambda p: Zoneout(LRU(FEATURES, state_features=3, precision=p), rates=0.4), zoo=True),
+    Entry(
+        "fast_slow",
+        lambda p: FastSlow((GRU(FEATURES, precision=p), GRU(FEATURES, precision=p)), LSTM(6, precision=p)),
+        zoo=True,
+    ),
+    Entry("multiplicative", lambda p: Multiplicative(LSTM(FEATURES, precision=p)), zoo=True),
+    Entry("past_attention", lambda p: PastAttention(Elman(FEATURES, precision=p), window=3), zoo=True),
 ]
 
 CELLS = REGISTERED + VARIANTS + WRAPPED
@@ -125,7 +161,8 @@ def _each_in_full(entries: list[Entry]) -> pytest.MarkDecorator:
 every_cell = _each(CELLS)
 every_plain_cell = _each(REGISTERED + VARIANTS)
 every_registered_cell = _each(REGISTERED)
-every_cell_of_the_zoo = _each([entry for entry in REGISTERED + VARIANTS if entry.zoo])
+every_cell_and_wrapper_of_the_zoo = _each([entry for entry in CELLS if entry.zoo])
+
 
 # For what has to compile a cell.
 every_computation = _each_in_full(differing_in_dynamics(CELLS))

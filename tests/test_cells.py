@@ -339,7 +339,7 @@ def test_cell_computes_its_equations(entry):
         state = tuple(leaf[index] for leaf in carry)
         for t in range(length):
             if RESETS[index, t]:
-                state = tuple(np.asarray(leaf) for leaf in cell.initial_carry())
+                state = tuple(np.asarray(leaf) for leaf in cell.initial_carry(entry.places))
             state, y = EQUATIONS[entry.name](params, state, xs[index, t])
             assert_same(ys[index, t], y)
         assert_same(tuple(leaf[index] for leaf in final), state)

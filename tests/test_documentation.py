@@ -159,7 +159,12 @@ def described(initializer: initializers.Initializer) -> str:
         case initializers.PerGate(gates, default):
             assert default is not None
             return ", ".join([*(f"{gate} {described(one)}" for gate, one in gates), f"others {described(default)}"])
-    raise AssertionError(f"no words for {initializer}: add them here")
+        case initializers.Orthogonal(scale):
+            return f"{scale:g} times orthogonal"
+        case initializers.Identity(scale):
+            return "identity" if scale == 1 else f"{scale:g} times the identity"
+    assert type(initializer).__module__ != initializers.__name__, f"no words for {initializer}: add them here"
+    return f"`{initializer!r}`"  # one of the cell's own
 
 
 def described_part(start, part: str) -> str:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import references
 from catalog import IN_FEATURES, every_cell, every_computation, every_plain_computation, every_registered_computation
 from sequences import BATCH, LENGTHS, RESETS, TIME, drawn_like, example, run, weighed
 
@@ -76,9 +77,9 @@ def test_step_keeps_the_policy(entry):
 
 
 def products(jaxpr):
-    """The dtypes of the operands of each matrix product of a program."""
+    """The dtypes of the operands of each matrix product and each convolution of a program."""
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
+        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
             yield {variable.aval.dtype.name for variable in equation.invars}
         for value in equation.params.values():
             for inside in value if isinstance(value, tuple | list) else [value]:
@@ -97,7 +98,10 @@ def test_products_are_computed_in_the_compute_dtype(entry):
             return weighed(unroll(cell, params, xs, carry, hoist=hoist), np.ones(BATCH, np.float32))
 
         found = list(products(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1)))(params, xs).jaxpr))
-        assert len(found) >= 3
+        # What is made of the parameters once a sequence, a matrix exponential, is made in single precision at least.
+        once = list(products(jax.make_jaxpr(cell.prepare)(params).jaxpr))
+        found = [operands for operands in found if not once or operands != {WIDE}]
+        assert len(found) >= (2 if "1" in references.FLAT.get(entry.name, ()) else 3)
         assert all(operands == {NARROW} for operands in found), found
 
 
@@ -114,6 +118,8 @@ def outputs_and_gradients(cell, params, xs, carry):
 @every_plain_computation
 def test_narrow_computation_is_close_to_single_precision(entry):
     """Computed in bfloat16, outputs and gradients are those of float32 to the rounding of bfloat16, and not nearer."""
+    if "1" in references.FLAT.get(entry.name, ()):
+        pytest.skip("outputs that change in jumps are not close, or equal")
     cell, params, xs, carry, _ = example(entry, Precision())
     carry = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(np.float32), carry)  # exact in both
     ys, gradients = outputs_and_gradients(cell, params, xs, carry)
@@ -122,6 +128,10 @@ def test_narrow_computation_is_close_to_single_precision(entry):
     )
     # Eight steps of up to six roundings of half a spacing each, of numbers about as large as the largest.
     tolerance = TIME * 6 / 2 * EPSILON
+    flat = {path.removeprefix("0/") for path in references.FLAT.get(entry.name, ())}
+    gradients, narrow_gradients = (
+        {name: leaf for name, leaf in each.items() if name not in flat} for each in (gradients, narrow_gradients)
+    )
     for narrow, wide in zip(
         jax.tree.leaves((narrow_ys, narrow_gradients)), jax.tree.leaves((ys, gradients)), strict=True
     ):
@@ -160,12 +170,12 @@ def test_double_precision_has_to_be_switched_on(entry):
     cell = entry.cell(Precision("float64"))
     single = entry.cell(Precision())
     params = single.init(jax.random.key(0), entry.in_features)
-    xs = np.zeros((BATCH, TIME, entry.in_features), np.float32)
+    xs = np.zeros((BATCH, TIME, *entry.places, entry.in_features), np.float32)
     for use in (
         lambda: cell.init(jax.random.key(0), entry.in_features),
         cell.initial_carry,
         lambda: unroll(cell, params, xs),
-        lambda: cell.step(params, single.initial_carry((BATCH,)), xs[:, 0]),
+        lambda: cell.step(params, single.initial_carry((BATCH, *entry.places)), xs[:, 0]),
     ):
         with pytest.raises(InputError, match=r"Precision\.\w+: got 'float64', expected jax_enable_x64 to be on"):
             use()

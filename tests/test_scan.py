@@ -200,13 +200,14 @@ def test_second_derivatives_through_hoisted_gradients(entry):
     at = (params, xs, carry)
     direction = drawn_like(at, seed=7)
     product = jax.device_get(hessian_product(True, "reverse over reverse")(cell, at, direction))
-    step = 1e-5  # as in the first derivatives
+    step = 1e-6  # the third derivatives of some cells are large
     above = evaluate(cell, *plus(at, step, direction), lengths=LENGTHS).gradients
     below = evaluate(cell, *plus(at, -step, direction), lengths=LENGTHS).gradients
     slope = jax.tree.map(lambda a, b: (a - b) / (2 * step), above, below)
     scale = max(1.0, *(np.abs(leaf).max() for leaf in jax.tree.leaves(slope)))
     assert_same(*(jax.tree.map(lambda leaf: leaf / scale, tree) for tree in (product, slope)), tolerance=1e-7)
-    assert all(np.any(leaf) for leaf in jax.tree.leaves(product))
+    in_jumps = "1" in references.FLAT.get(entry.name, ())
+    assert in_jumps or all(np.any(leaf) for leaf in jax.tree.leaves(product))
 
 
 @pytest.mark.parametrize("cls", [Elman, PeepholeLSTM])

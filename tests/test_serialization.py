@@ -55,7 +55,10 @@ PRESETS = [
     *(cls(8, preset=name) for cls in CELL_CLASSES.values() for name in getattr(cls, "presets", {})),
 ]
 
+OF_CELLS = [cls for cls in Initializer.__subclasses__() if cls.__module__.startswith("rnnjax.cells.")]
+
 STARTS = [
+    *(LSTM(8, kernel_init=cls()) for cls in OF_CELLS),
     LSTM(8, bias_init=Chrono(100)),
     GRU(8, bias_init=Chrono(3), reset_after=False),
     LSTM(8, bias_init={"forget": 2.0, "input": Constant(-1)}, recurrent_init=Fused(Orthogonal(1.5))),

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import references
 from catalog import FLOAT64, every_computation
 from sequences import (
     BATCH,
@@ -34,6 +35,11 @@ from rnnjax.cell import abstract_params
 from rnnjax.kernel import dot
 
 x64 = pytest.mark.usefixtures("x64")
+
+
+def by_row(condition, leaf):
+    """A condition for each row, to select in a leaf of any number of axes."""
+    return condition.reshape(-1, *(1,) * (leaf.ndim - 1))
 
 
 # --- padding -----------------------------------------------------------------------------------------------------
@@ -166,14 +172,15 @@ def test_reset_is_a_fresh_start_before_its_input(entry):
     once[0, HALF] = True
     final, ys, _ = evaluate(cell, params, xs, carry, resets=once, key=key).outcome
     undisturbed_final, undisturbed, _ = evaluate(cell, params, xs, carry, resets=never, key=key).outcome
-    begun = jax.device_get(cell.initial_carry((BATCH,)))
+    begun = jax.device_get(cell.initial_carry((BATCH, *entry.places)))
     fresh_final, fresh, _ = evaluate(cell, params, xs[:, HALF:], begun, resets=never[:, HALF:], key=key).outcome
     assert_same(ys[0, HALF:], fresh[0])
     assert_same(row(final, 0), row(fresh_final, 0))
     assert_identical(ys[0, :HALF], undisturbed[0, :HALF])
     others = slice(1, None)
     assert_identical((ys[others], row(final, others)), (undisturbed[others], row(undisturbed_final, others)))
-    assert not np.allclose(ys[0, HALF], undisturbed[0, HALF]), "the reset acts at its own step already"
+    in_jumps = "1" in references.FLAT.get(entry.name, ())  # signs may be the same by chance
+    assert in_jumps or not np.allclose(ys[0, HALF], undisturbed[0, HALF]), "the reset acts at its own step already"
 
 
 @x64
@@ -184,8 +191,9 @@ def test_trap_reset_selects_so_that_no_nan_leaks(entry):
     resets = RESETS.copy()
     resets[:, 0] = [True, False, True]
     clean = evaluate(cell, params, xs, carry, resets=resets, key=key)
+    rows = np.array([True, False, True])
     for bad in (np.nan, np.inf):
-        broken = jax.tree.map(lambda leaf, bad=bad: np.where([[True], [False], [True]], bad, leaf), carry)
+        broken = jax.tree.map(lambda leaf, bad=bad: np.where(by_row(rows, leaf), bad, leaf), carry)
         assert_identical(evaluate(cell, params, xs, broken, resets=resets, key=key), clean)
     for leaf in jax.tree.leaves(clean.carry):
         assert not np.any(leaf[0]) and not np.any(leaf[2]), "no gradient flows through a reset"
@@ -221,8 +229,8 @@ def test_rows_do_not_touch_each_other(entry):
         crowded = evaluate(
             cell,
             params,
-            np.where(others[:, None, None], np.nan, xs),
-            jax.tree.map(lambda leaf, others=others: np.where(others[:, None], 9.0, leaf), carry),
+            np.where(by_row(others, xs), np.nan, xs),
+            jax.tree.map(lambda leaf, others=others: np.where(by_row(others, leaf), 9.0, leaf), carry),
             lengths=np.where(others, TIME, LENGTHS),
             resets=np.where(others[:, None], ~RESETS, RESETS),
             key=key,

@@ -34,8 +34,9 @@ def drawn(cell, in_features=IN_FEATURES, batch_shape=(BATCH,)):
     """Parameters, inputs and carry of a cell, drawn at random in its dtype."""
     params = drawn_like(abstract_params(cell, in_features), 0)
     dtype = jax.tree.leaves(params)[0].dtype
-    xs = drawn_like(jax.ShapeDtypeStruct((*batch_shape, TIME, in_features), dtype), 1, scale=1.0)
-    return params, xs, drawn_like(cell.initial_carry(batch_shape), 2)
+    places = (3,) * cell.spatial_axes
+    xs = drawn_like(jax.ShapeDtypeStruct((*batch_shape, TIME, *places, in_features), dtype), 1, scale=1.0)
+    return params, xs, drawn_like(cell.initial_carry((*batch_shape, *places)), 2)
 
 
 # --- stacks ------------------------------------------------------------------------------------------------------
@@ -101,8 +102,8 @@ def test_residual_adds_the_input_to_the_output(entry):
     params, xs, carry = drawn(cell, width)
     final, ys = run(cell, params, xs, carry, lengths=LENGTHS)
     residual_final, residual = run(Residual(cell), params, xs, carry, lengths=LENGTHS)
-    valid = np.arange(TIME)[:, None] < LENGTHS[:, None, None]
-    assert_same(residual, ys + np.where(valid, xs, 0))
+    valid = np.arange(TIME) < LENGTHS[:, None]
+    assert_same(residual, ys + np.where(valid.reshape(BATCH, TIME, *(1,) * (xs.ndim - 2)), xs, 0))
     assert_same(residual_final, final)
 
 
@@ -191,8 +192,8 @@ def test_without_a_key_dropout_is_the_cell_inside(entry):
     """Without a key the program is that of the cell inside, operation for operation."""
     cell = entry.cell(FLOAT64)
     dropping = Dropout(cell, input=0.5, output=0.5, recurrent=0.5)
-    assert abstract_params(dropping, IN_FEATURES) == abstract_params(cell, IN_FEATURES)
-    arguments = drawn(cell)
+    assert abstract_params(dropping, entry.in_features) == abstract_params(cell, entry.in_features)
+    arguments = drawn(cell, entry.in_features)
     programs = [
         str(jax.make_jaxpr(lambda *args, c=c: unroll(c, *args, lengths=LENGTHS))(*arguments)) for c in (cell, dropping)
     ]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnjax.analysis import style
+from rnnjax.analysis.drawing import checked_mapping, draw_band, draw_line, quantiles_of
 from rnnjax.errors import InputError, check
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def gradient_flow_figure(
     Raises:
       InputError: nothing to draw, or an array without a time axis.
     """
-    flows = {name: getattr(flow, "log_norms", flow) for name, flow in _checked("flows", flows).items()}
+    flows = {name: getattr(flow, "log_norms", flow) for name, flow in checked_mapping("flows", flows).items()}
     _check_quantiles(quantiles)
     with style.applied():
         figure = style.new_figure()
@@ -54,7 +55,7 @@ def gradient_flow_figure(
         for name, logs in flows.items():
             logs = np.asarray(logs, float)
             check(logs.ndim >= 1 and logs.size > 0, f"flows[{name!r}]", f"shape {logs.shape}", "[..., time], not empty")
-            curves[name] = _quantiles(_by_lag(logs.reshape(-1, logs.shape[-1]), relative), (*quantiles, 0.5))
+            curves[name] = quantiles_of(_by_lag(logs.reshape(-1, logs.shape[-1]), relative), (*quantiles, 0.5))
         strokes = style.strokes(flows if names is None else [*names, *flows])
         _decades(axes, curves.values())
         longest = max(curve.shape[-1] for curve in curves.values()) - 1
@@ -63,8 +64,8 @@ def gradient_flow_figure(
         ends = []
         for name, (low, high, middle) in curves.items():
             stroke, lags = strokes[name], np.arange(len(middle))
-            _band(axes, lags, low, high, stroke.color, 0.16)
-            _line(axes, lags, middle, color=stroke.color, linestyle=stroke.linestyle)
+            draw_band(axes, lags, low, high, stroke.color, 0.16)
+            draw_line(axes, lags, middle, color=stroke.color, linestyle=stroke.linestyle)
             ends.append(_end(name, middle, stroke))
         axes.set_xlabel("lag: steps back from the loss")
         norm = r"gradient norm  $\|\partial L\,/\,\partial h_t\|$"
@@ -97,13 +98,13 @@ def spectrum_figure(
       InputError: nothing to draw, or lags and logarithms that do not fit each other.
     """
     curves = {}
-    for name, (lags, logs) in _checked("spectra", spectra).items():
+    for name, (lags, logs) in checked_mapping("spectra", spectra).items():
         lags, logs = np.asarray(lags), np.asarray(logs, float)
         if logs.ndim < 2 or lags.shape != logs.shape[-2:-1] or not logs.size:
             raise InputError(f"spectra[{name!r}]", f"shape {lags.shape} and {logs.shape}", "[lags] and [..., lags, n]")
         logs = logs.reshape(-1, *logs.shape[-2:])[:, np.argsort(lags)] / math.log(10)
-        pooled = _quantiles(np.moveaxis(logs, 1, 2).reshape(-1, len(lags)), (0.05, 0.25, 0.75, 0.95))
-        rows = [_quantiles(part, (0.5,))[0] for part in _extremes(logs)]
+        pooled = quantiles_of(np.moveaxis(logs, 1, 2).reshape(-1, len(lags)), (0.05, 0.25, 0.75, 0.95))
+        rows = [quantiles_of(part, (0.5,))[0] for part in _extremes(logs)]
         curves[name] = np.sort(lags), pooled, rows
     with style.applied():
         columns = min(len(curves), 4)
@@ -121,10 +122,10 @@ def spectrum_figure(
         for axes, (name, (lags, (least, low, high, most), rows)) in zip(grid.flat, curves.items(), strict=False):
             stroke = strokes[name]
             axes.axhline(0, color=style.SOFT, linewidth=0.7)
-            _band(axes, lags, least, most, stroke.color, 0.16)
-            _band(axes, lags, low, high, stroke.color, 0.28)
+            draw_band(axes, lags, least, most, stroke.color, 0.16)
+            draw_band(axes, lags, low, high, stroke.color, 0.28)
             for values, width, dashes in zip(rows, (1.6, 1.1, 0.8), ("-", (0, (4, 1.5)), (0, (1, 1.2))), strict=True):
-                _line(axes, lags, values, color=stroke.color, linestyle=dashes, linewidth=width)
+                draw_line(axes, lags, values, color=stroke.color, linestyle=dashes, linewidth=width)
             axes.set_title(name, color=stroke.text)
         for column in range(columns):  # the lowest panel that is there
             axes = [row[column] for row in grid if row[column].get_visible()][-1]
@@ -165,7 +166,8 @@ def learning_curves_figure(
     Raises:
       InputError: nothing to draw, or steps that do not fit the values.
     """
-    values = {name: np.atleast_2d(np.asarray(curve, float)) for name, curve in _checked("curves", curves).items()}
+    checked_mapping("curves", curves)
+    values = {name: np.atleast_2d(np.asarray(curve, float)) for name, curve in curves.items()}
     steps = {name: np.asarray(steps[name] if isinstance(steps, Mapping) else steps) for name in values}
     for name, found in values.items():
         if found.ndim != 2 or steps[name].shape != found.shape[1:] or not found.size:
@@ -210,12 +212,6 @@ def learning_curves_figure(
     return figure
 
 
-def _checked(argument: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping) or not given:
-        raise InputError(argument, type(given).__name__ if given else given, "a mapping from name to data, not empty")
-    return given
-
-
 def _check_quantiles(quantiles: tuple[float, float]) -> None:
     fits = len(quantiles) == 2 and 0 <= quantiles[0] <= quantiles[1] <= 1
     check(fits, "quantiles", quantiles, "two shares in [0, 1], the lower first")
@@ -233,13 +229,6 @@ def _by_lag(logs: np.ndarray, relative: bool) -> np.ndarray:
     aligned = np.where(place >= 0, np.take_along_axis(logs, np.maximum(place, 0), axis=1), np.nan) / math.log(10)
     with np.errstate(invalid="ignore"):
         return aligned - aligned[:, :1] if relative else aligned
-
-
-def _quantiles(values: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """`[shares, points]` over the first axis of `[rows, points]`; NaN is left out, and -inf is a value like others."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # points where all are NaN
-        return np.nanquantile(values, shares, axis=0, method="closest_observation")
 
 
 def _extremes(logs: np.ndarray):
@@ -281,22 +270,6 @@ def _decades(axes: Axes, curves: Iterable[np.ndarray]) -> None:
     if high - low < 4:
         decades = np.arange(math.floor(low) - 1, math.ceil(high) + 1)
         axes.yaxis.set_minor_locator(FixedLocator((decades[:, None] + np.log10(np.arange(2, 10))).ravel().tolist()))
-
-
-def _line(axes: Axes, x: np.ndarray, values: np.ndarray, **look: Any) -> None:
-    """A line through what is finite; where it runs into -inf, a cross marks the last value above zero."""
-    axes.plot(x, np.where(np.isfinite(values), values, np.nan), **look)
-    (stops,) = np.nonzero(np.isfinite(values[:-1]) & (values[1:] == -np.inf))
-    axes.plot(x[stops], values[stops], "x", color=look["color"], markersize=4, markeredgewidth=1)
-
-
-def _band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, color: str, alpha: float) -> None:
-    """The area between two curves; a lower edge at -inf is the bottom of the axes."""
-    bottom = axes.get_ylim()[0]
-    low = np.where(low == -np.inf, bottom, low)
-    there = np.isfinite(low) & np.isfinite(high)
-    low, high = np.where(there, low, 0), np.where(there, high, 0)
-    axes.fill_between(x, low, high, there, color=color, alpha=alpha, linewidth=0)
 
 
 def _end(name: str, values: np.ndarray, stroke: style.Stroke) -> style.End:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.analysis import graded
+from rnnjax.analysis.states import leaves_of, vector
 from rnnjax.analysis.trajectory import Moment, Trajectory, extent, moved, moving, record, transition
 from rnnjax.cell import Cell
 from rnnjax.errors import InputError
@@ -137,43 +138,14 @@ def _jacobian(cell: Cell, run: Trajectory, moment: Moment) -> Array:
     """`[*batch, n, n]` of one step, row by row of the matrix in reverse mode, for all rows of the batch at once."""
     batch_shape, _ = extent(cell, run.ys)
 
-    def step(vector):
-        carry = moved(moment.carry, _leaves(vector, moving(moment.carry)))
-        return _vector(moving(transition(cell, run.weights, run.initial, moment, carry)), batch_shape)
+    def step(state):
+        carry = moved(moment.carry, leaves_of(state, moving(moment.carry)))
+        return vector(moving(transition(cell, run.weights, run.initial, moment, carry)), batch_shape)
 
-    vector = _vector(moving(moment.carry), batch_shape)
-    _, pull = jax.vjp(step, vector)
-    along = lambda direction: pull(jnp.broadcast_to(direction, vector.shape))[0]  # noqa: E731
-    return jax.vmap(along, out_axes=-2)(jnp.eye(vector.shape[-1], dtype=vector.dtype))
-
-
-def _vector(leaves: list[Array], batch_shape: tuple[int, ...]) -> Array:
-    """The state of each row as one real vector `[*batch, n]`."""
-    dtype = functools.reduce(jnp.promote_types, (jnp.finfo(leaf.dtype).dtype for leaf in leaves), jnp.float32)
-    parts = []
-    for leaf in leaves:
-        flat = leaf.reshape(*batch_shape, -1)
-        parts += [flat.real, flat.imag] if jnp.iscomplexobj(flat) else [flat]
-    return jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
-
-
-def _leaves(vector: Array, like: list[Array]) -> list[Array]:
-    """The leaves of the state, from the vector."""
-    batch_shape = vector.shape[:-1]
-    leaves, position = [], 0
-
-    def take(shape):
-        nonlocal position
-        size = math.prod(shape[len(batch_shape) :])
-        position += size
-        return vector[..., position - size : position].reshape(shape)
-
-    for leaf in like:
-        if jnp.iscomplexobj(leaf):
-            leaves.append(jax.lax.complex(take(leaf.shape), take(leaf.shape)).astype(leaf.dtype))
-        else:
-            leaves.append(take(leaf.shape).astype(leaf.dtype))
-    return leaves
+    before = vector(moving(moment.carry), batch_shape)
+    _, pull = jax.vjp(step, before)
+    along = lambda direction: pull(jnp.broadcast_to(direction, before.shape))[0]  # noqa: E731
+    return jax.vmap(along, out_axes=-2)(jnp.eye(before.shape[-1], dtype=before.dtype))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -200,7 +172,7 @@ def _spectrum(cell: Cell, run: Trajectory, lengths: Array | None, requested: Arr
         nothing = lambda product: jnp.zeros_like(product.t[..., 0])  # noqa: E731
         return product, jax.lax.cond(wanted, graded.log_singular_values, nothing, product)
 
-    shape = jax.eval_shape(lambda: _vector(moving(run.final), batch_shape))
+    shape = jax.eval_shape(lambda: vector(moving(run.final), batch_shape))
     with jax.default_matmul_precision("highest"):
         start = graded.identity(math.prod(batch_shape), shape.shape[-1], shape.dtype)
         _, logs = jax.lax.scan(lengthen, start, (moments, requested))

@@ -42,7 +42,6 @@ class ComplexDiagonalCell(AffineCell, abc.ABC):
       InputError: features or state features that are no positive int.
     """
 
-    jacobian: ClassVar = "block"
     readout_factor: ClassVar[float] = 1.0
 
     _: dataclasses.KW_ONLY

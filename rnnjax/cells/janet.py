@@ -50,6 +50,7 @@ class JANET(HeadedCell):
         "default": with_bias(DEFAULT, forget=1.0),
         "paper": with_bias(Preset(Glorot(), Orthogonal()), forget=1.0),
     }
+    verified: ClassVar = ("torchrecurrent 0.2.5",)
 
     _: dataclasses.KW_ONLY
     beta: float = 1.0

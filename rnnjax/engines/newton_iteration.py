@@ -107,7 +107,7 @@ class Equations:
         after = self.layout.vector(carry)
         if valid is not None:
             after = jnp.where(valid[..., None], after, before)
-            y = jnp.where(valid[..., None], y, jnp.zeros_like(y))
+            y = _unpadded(y, valid)
         return after, y
 
     def steps(self, weights, befores, inputs):
@@ -229,7 +229,8 @@ def trajectory(equations, weights, start, inputs):
             return after, (after, y)
 
         _, outcome = jax.lax.scan(body, start, inputs)
-        return tuple(jnp.where(converged[..., None], a, b) for a, b in zip((afters, ys), outcome, strict=True))
+        solved = lambda array: converged.reshape(*converged.shape, *[1] * (array.ndim - 1 - converged.ndim))  # noqa: E731
+        return tuple(jnp.where(solved(a), a, b) for a, b in zip((afters, ys), outcome, strict=True))
 
     states, ys = jax.lax.cond(jnp.all(converged), lambda: (afters, ys), one_by_one)
     return _held(states, start, valid), ys, Convergence(iterations, residual, rounding, converged)
@@ -269,7 +270,7 @@ def _next(array: Array) -> Array:
 
 
 def _unpadded(array: Array, valid: Array | None) -> Array:
-    """An array `[time, *batch, ...]` with zeros in padding."""
+    """An array `[time, *batch, ...]`, or that of one step `[*batch, ...]`, with zeros in padding."""
     if valid is None:
         return array
     return jnp.where(valid.reshape(*valid.shape, *[1] * (array.ndim - valid.ndim)), array, 0)

@@ -230,12 +230,12 @@ def test_spectra_of_cells(entry):
             if lag > length:
                 assert np.all(np.isnan(logs[row, index]))
                 continue
-            assert np.all(np.diff(logs[row, index]) <= 0)
+            assert np.all(logs[row, index, 1:] <= logs[row, index, :-1])
             expected = determinants[row, length - lag : length].sum()
             np.testing.assert_allclose(logs[row, index].sum(), expected, rtol=1e-9)
         if length:
             lapack = np.log(np.linalg.svd(jacobians[row, length - 1], compute_uv=False))
-            np.testing.assert_allclose(logs[row, 0], lapack, rtol=1e-9)
+            np.testing.assert_allclose(logs[row, 0], lapack, rtol=1e-9, atol=1e-12)  # log 1 is rounding alone
 
 
 @x64

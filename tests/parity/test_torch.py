@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from parity.make_golden import FEATURES, FULL_LENGTHS, INITIAL_FEATURES
 from parity.problem import assert_agrees_with, assert_distributed_alike, golden_or_live, initial, part
 
 from rnnjax import GRU, LSTM, Elman, Precision
+from rnnjax.convert import from_torch
 
 DOUBLE = Precision("float64")
 
 
-def summed(weights):
-    """PyTorch's weights are transposed, and it has two biases where one is enough: rows i, f, g, o."""
-    return {
-        "kernel": weights["weight_ih_l0"].T,
-        "recurrent_kernel": weights["weight_hh_l0"].T,
-        "bias": weights["bias_ih_l0"] + weights["bias_hh_l0"],
-    }
-
-
-def apart(weights):
-    """The candidate of a GRU keeps its two biases, the second of which the reset gate multiplies: rows r, z, n."""
-    r, z, n = jnp.split(weights["bias_hh_l0"], 3)
-    bias = weights["bias_ih_l0"] + jnp.concatenate([r, z, jnp.zeros_like(n)])
-    return summed(weights) | {"bias": bias, "recurrent_bias": n}
-
-
 CASES = {
-    "rnn_tanh": (Elman(FEATURES, precision=DOUBLE), summed),
-    "rnn_relu": (Elman(FEATURES, activation="relu", precision=DOUBLE), summed),
-    "lstm": (LSTM(FEATURES, precision=DOUBLE), summed),
-    "gru": (GRU(FEATURES, precision=DOUBLE), apart),
+    "rnn_tanh": Elman(FEATURES, precision=DOUBLE),
+    "rnn_relu": Elman(FEATURES, activation="relu", precision=DOUBLE),
+    "lstm": LSTM(FEATURES, precision=DOUBLE),
+    "gru": GRU(FEATURES, precision=DOUBLE),
 }
 
 
@@ -49,7 +34,8 @@ def torch_made(request):
 @pytest.mark.parametrize("name", CASES)
 def test_cell_agrees_with_torch(torch_made, name):
     """A packed batch: outputs, final states, and gradients of weights, inputs and states agree."""
-    cell, converted = CASES[name]
+    cell = CASES[name]
+    converted = partial(from_torch, cell)
     assert_agrees_with(part(torch_made, f"{name}/"), cell, converted, FULL_LENGTHS.astype(np.int32))
 
 

@@ -4,8 +4,8 @@
     params = cell.init(jax.random.key(0), in_features=10)
     carry, ys = rnnjax.unroll(cell, params, xs)
 
-A cell alone, from `Cell` to `unroll`, needs jax and numpy only. The packages `analysis`, `tasks`, `models` and
-`training` are imported when they are named: `import rnnjax.training`.
+A cell alone, from `Cell` to `unroll`, needs jax and numpy only. `adapters`, `analysis`, `convert`, `export`, `tasks`,
+`models` and `training` are imported when they are named: `import rnnjax.training`.
 """
 
 from rnnjax import cells, initializers
@@ -98,10 +98,24 @@ from rnnjax.cells import (
 )
 from rnnjax.errors import InputError
 from rnnjax.initializers import Chrono
+from rnnjax.inputs import Observed, Timed
 from rnnjax.kernel import dot
 from rnnjax.precision import Precision
 from rnnjax.unroll import bidirectional, unroll
-from rnnjax.wrappers import Dropout, Residual, Stack
+from rnnjax.wrappers import (
+    DenseStack,
+    DropConnect,
+    Dropout,
+    FastSlow,
+    Highway,
+    LayerNorm,
+    Multiplicative,
+    PastAttention,
+    Residual,
+    Stack,
+    WeightNorm,
+    Zoneout,
+)
 
 __version__ = "0.1.0"
 
@@ -160,21 +174,26 @@ __all__ = [
     "ConvLSTM2D",
     "ConvLSTM3D",
     "DeltaNet",
+    "DenseStack",
+    "DropConnect",
     "Dropout",
     "EchoState",
     "Elman",
     "ExpRNN",
     "FastGRNN",
     "FastRNN",
+    "FastSlow",
     "GatedAntisymmetricRNN",
     "GatedDeltaNet",
     "GatedLinearAttention",
+    "Highway",
     "Hopfield",
     "HyperLSTM",
     "IndRNN",
     "InputError",
     "IntersectionRNN",
     "Jordan",
+    "LayerNorm",
     "LayerNormGRU",
     "LayerNormLSTM",
     "LiGRU",
@@ -186,8 +205,11 @@ __all__ = [
     "MinimalRNN",
     "ModernHopfield",
     "MogrifierLSTM",
+    "Multiplicative",
     "MultiplicativeLSTM",
     "NASCell",
+    "Observed",
+    "PastAttention",
     "PeepholeLSTM",
     "PhasedLSTM",
     "Precision",
@@ -195,12 +217,15 @@ __all__ = [
     "ScoRNN",
     "Stack",
     "TimeAwareLSTM",
+    "Timed",
     "UnICORNN",
     "UnitCell",
     "UpdateGateGRU",
+    "WeightNorm",
+    "Zoneout",
     "bidirectional",
     "cells",
     "dot",
     "initializers",
     "unroll",
-]  # fmt: skip
+]

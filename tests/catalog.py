@@ -151,7 +151,7 @@ def _each(entries: list[Entry]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("entry", entries, ids=str)
 
 
-def _each_in_full(entries: list[Entry]) -> pytest.MarkDecorator:
+def each_in_full(entries: list[Entry]) -> pytest.MarkDecorator:
     """Each entry; those of the zoo where all is tested in full only."""
     marks = [pytest.mark.exhaustive, pytest.mark.slow]
     cases = [pytest.param(entry, id=str(entry), marks=marks if entry.zoo else []) for entry in entries]
@@ -165,7 +165,8 @@ every_cell_and_wrapper_of_the_zoo = _each([entry for entry in CELLS if entry.zoo
 
 
 # For what has to compile a cell.
-every_computation = _each_in_full(differing_in_dynamics(CELLS))
-every_plain_computation = _each_in_full(differing_in_dynamics(REGISTERED + VARIANTS))
-every_plain_cell_in_full = _each_in_full(REGISTERED + VARIANTS)
-every_registered_computation = _each_in_full(REGISTERED)
+every_computation = each_in_full(differing_in_dynamics(CELLS))
+every_plain_computation = each_in_full(differing_in_dynamics(REGISTERED + VARIANTS))
+every_cell_in_full = each_in_full(CELLS)
+every_plain_cell_in_full = each_in_full(REGISTERED + VARIANTS)
+every_registered_computation = each_in_full(REGISTERED)

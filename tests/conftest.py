@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import pathlib
 from importlib.metadata import version
 
 # Most of the time of most tests is the compiler's. Level 0 of LLVM halves it, and so does the older way of writing
@@ -29,6 +31,23 @@ def single_precision_by_default():
     """Fails the test after which double precision is still on."""
     yield
     assert not jax.config.jax_enable_x64, "jax_enable_x64 leaked out of a test"
+
+
+_MAPS = pathlib.Path("/proc/self/maps")
+_CHECKED_EVERY = 25
+
+
+@pytest.fixture(autouse=True)
+def few_programs_in_memory(request):
+    """Forgets compiled programs before there are too many: each takes some of the maps that Linux gives a process
+    (65530 unless set otherwise), and a compiler that gets none brings the process down.
+    """
+    yield
+    config = request.config
+    config.tests_run = getattr(config, "tests_run", 0) + 1
+    if config.tests_run % _CHECKED_EVERY == 0 and _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.hookimpl(optionalhook=True)

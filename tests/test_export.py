@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import every_registered_cell
+from catalog import every_registered_computation
 
 from rnnjax import GRU, LRU, LSTM, Dropout, Elman, InputError, Precision, Residual, Stack, unroll
 from rnnjax.cell import abstract_params
@@ -141,7 +141,7 @@ def test_inputs_with_times(tmp_path):
     np.testing.assert_allclose(y, cell.step(params, cell.initial_carry(), x)[1], rtol=1e-6, atol=1e-6)
 
 
-@every_registered_cell
+@every_registered_computation
 def test_every_cell_is_exported(entry, tmp_path):
     """For all platforms, whichever is here: no cell's step uses what JAX does not promise to read again."""
     cell, batch_shape = entry.cell(Precision()), (2, *entry.places)

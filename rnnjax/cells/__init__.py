@@ -224,7 +224,7 @@ __all__ = [
     "UnICORNNState",
     "UpdateGateGRU",
     "get",
-]  # fmt: skip
+]
 
 REGISTRY: dict[str, type[UnitCell]] = {
     # textbook

@@ -39,8 +39,8 @@ class URNN(OrthogonalCell):
     [in_features, 2 * features]`, real and imaginary parts of W, `bias [features]`, the b, `phases [3, features]`,
     `reflections_real` and `reflections_imag [2, features]`.
 
-    The seven factors are multiplied out once a sequence, so that a step is one real product: that is faster than the
-    factors one by one up to some thousand units, and keeps complex numbers out of the loop.
+    The seven factors are multiplied out once a sequence, so that a step is one real product, and complex numbers stay
+    out of the loop; one by one they would take fewer operations for many units.
 
     The start is that of the paper: real and imaginary part of W Glorot-uniform, b = 0, phases from U(-pi, pi), entries
     of v from U(-1, 1). The paper also learns the state before the first step; here it is zero, like that of every cell.

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.errors import check
+from rnnjax.inputs import Observed, Timed
 from rnnjax.kernel import KernelStandIn, dot
 from rnnjax.wrappers.kernels import is_matrix, map_matrices, owner, width
 from rnnjax.wrappers.wrapper import Wrapper
@@ -84,6 +85,8 @@ class Dropout(Wrapper):
     def _kept(self, weights, xs):
         if "input" not in weights:
             return xs
+        if isinstance(xs, Timed | Observed):  # what is observed, and when, is no unit
+            return xs._replace(x=xs.x * self._input_mask(weights["input"], xs.x))
         return jax.tree.map(lambda leaf: leaf * self._input_mask(weights["input"], leaf), xs)
 
     def _input_mask(self, keys, leaf):

@@ -28,7 +28,7 @@ from adapters.kinds import (
     shapes,
     stacked_steps,
 )
-from catalog import every_registered_cell
+from catalog import every_registered_computation
 
 from rnnjax import LSTM, unroll
 from rnnjax.cell import abstract_params
@@ -106,7 +106,7 @@ def test_inputs_with_times():
     assert_same(module(TIMED), unroll(Clocked(4), module.params, TIMED))
 
 
-@every_registered_cell
+@every_registered_computation
 def test_every_cell_is_a_module(entry):
     cell, in_features, shape = registered(entry)
     module = eqx.filter_eval_shape(adapter.RNN, cell, in_features, key=jax.random.key(0))

@@ -27,7 +27,7 @@ from adapters.kinds import (
     registered,
     shapes,
 )
-from catalog import every_registered_cell
+from catalog import every_registered_computation
 
 from rnnjax import LSTM, unroll
 from rnnjax.cell import abstract_params
@@ -149,7 +149,7 @@ def test_two_modules_draw_different_parameters():
     assert (params["rnn"]["kernel"] != params["rnn_1"]["kernel"]).any()
 
 
-@every_registered_cell
+@every_registered_computation
 def test_every_cell_is_a_module(entry):
     cell, in_features, shape = registered(entry)
     xs = jax.ShapeDtypeStruct(shape, np.float32)

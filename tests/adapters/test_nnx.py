@@ -30,7 +30,7 @@ from adapters.kinds import (
     registered,
     shapes,
 )
-from catalog import every_registered_cell
+from catalog import every_registered_computation
 from flax import nnx
 
 from rnnjax import GRU, LSTM, InputError, bidirectional, unroll
@@ -152,7 +152,7 @@ def test_inputs_with_times():
     assert_same(module(TIMED), unroll(Clocked(4), params_of(module), TIMED))
 
 
-@every_registered_cell
+@every_registered_computation
 def test_every_cell_is_a_module(entry):
     cell, in_features, shape = registered(entry)
     module = nnx.eval_shape(lambda: RNN(cell, in_features, return_carry=True, rngs=nnx.Rngs(0)))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from analysis.networks import Traced, linear, network, orthogonal
-from catalog import FLOAT64, REGISTERED, WRAPPED, Entry
+from catalog import FLOAT64, REGISTERED, WRAPPED, Entry, each_in_full
 from sequences import BATCH, LENGTHS, RESETS, TIME, example, padded, run, weighed, with_nan_padding
 
 from rnnjax import GRU, LSTM, Dropout, InputError, Residual, Stack, UnitCell, unroll
@@ -118,7 +118,7 @@ def through_probes(cell, params, xs, carry, key, over_outputs, over_final):
 
 
 @x64
-@pytest.mark.parametrize("entry", REGISTERED + [entry for entry in WRAPPED if "stack" in entry.name], ids=str)
+@each_in_full(REGISTERED + [entry for entry in WRAPPED if "stack" in entry.name])
 def test_equals_autodiff_through_probes(entry: Entry):
     """For losses of all outputs, of the final carry, and of both; with padding, resets and dropout."""
     cell, params, xs, carry, key = example(entry)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import CELLS, Entry, every_cell
+from catalog import CELLS, Entry, each_in_full, every_cell_in_full
 from sequences import drawn_like
 
 from rnnjax import GRU, LRU, LSTM, Elman, Precision, Stack, UnitCell
@@ -26,7 +26,7 @@ def stepped(cell, in_features=5, batch_shape=(2,)):
     return cell.advance(weights, carry, drive), step_with_readout(cell, weights, carry, drive)
 
 
-@every_cell
+@every_cell_in_full
 def test_reads_the_output_of_the_step(entry: Entry):
     (carry, y), (new_carry, read) = stepped(entry.cell(Precision()), entry.in_features)
     for given, expected in zip(jax.tree.leaves(new_carry), jax.tree.leaves(carry), strict=True):
@@ -41,7 +41,7 @@ def reads_state(entry: Entry) -> bool:
     return isinstance(cells[-1], UnitCell) and cells[-1].initial_carry()._fields[0] in ("h", "y")
 
 
-@pytest.mark.parametrize("entry", [entry for entry in CELLS if reads_state(entry)], ids=str)
+@each_in_full([entry for entry in CELLS if reads_state(entry)])
 def test_output_is_the_new_state_alone(entry: Entry):
     """d read / d carry is the identity on the leaf that is the output, and zero on the others."""
     _, (new_carry, read) = stepped(entry.cell(Precision()), entry.in_features)

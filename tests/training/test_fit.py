@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from catalog import CELLS
+from catalog import CELLS, each_in_full
 
 from rnnjax import GRU, Elman, Precision
 from rnnjax.tasks import Adding, CopyMemory, Digits
@@ -116,7 +116,7 @@ def test_patience_and_success_end_a_run(task, patience, stop_when_solved, small)
     assert judged(values, config) == expected
 
 
-@pytest.mark.parametrize("entry", [entry for entry in CELLS if not entry.places], ids=str)
+@each_in_full([entry for entry in CELLS if not entry.places])
 def test_every_cell_fits_into_a_run(entry, small):
     """A run keeps the structure, shapes and dtypes of its state, with and without windows, in either precision."""
     for wide in (False, True):

@@ -34,7 +34,7 @@ from rnnjax import (
 from rnnjax.cell import abstract_params
 from rnnjax.cells.lstm import LSTMState
 from rnnjax.cells.ur_lstm import UniformGates
-from rnnjax.initializers import Chrono
+from rnnjax.initializers import Chrono, Constant
 from rnnjax.inputs import Timed
 
 x64 = pytest.mark.usefixtures("x64")
@@ -300,13 +300,13 @@ def test_trap_a_clock_needs_a_wide_carry(carry, count):
 
 def test_clocks_start_as_stated():
     """Periods are log-uniform between their bounds, shifts uniform in the period, and the open share a constant."""
-    cell = PhasedLSTM(4000, period_min=2.0, period_max=200.0, ratio_on=0.1)
+    cell = PhasedLSTM(1000, period_min=2.0, period_max=200.0, ratio_on=0.1, recurrent_init=Constant(0.0))
     clock = jax.jit(lambda key: cell.init(key, 1))(jax.random.key(0))
     share = (clock["log_period"] - np.log(2.0)) / np.log(100.0)
     for shares in (share, clock["shift"] / np.exp(clock["log_period"])):
         assert shares.min() >= 0 and shares.max() <= 1 + 1e-6
-        np.testing.assert_allclose(np.quantile(shares, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.04)
-    assert abs(np.corrcoef(share, clock["shift"] / np.exp(clock["log_period"]))[0, 1]) < 0.1, "drawn apart"
+        np.testing.assert_allclose(np.quantile(shares, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.08)
+    assert abs(np.corrcoef(share, clock["shift"] / np.exp(clock["log_period"]))[0, 1]) < 0.15, "drawn apart"
     np.testing.assert_allclose(sigmoid(np.asarray(clock["ratio_logit"])), 0.1, rtol=1e-5)
 
 

@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import references
-from catalog import IN_FEATURES, every_cell, every_computation, every_plain_computation, every_registered_computation
+from catalog import (
+    IN_FEATURES,
+    every_cell_in_full,
+    every_computation,
+    every_plain_computation,
+    every_registered_computation,
+)
 from sequences import BATCH, LENGTHS, RESETS, TIME, drawn_like, example, run, weighed
 
 import rnnjax
@@ -164,7 +170,7 @@ def test_a_product_has_the_dtype_of_the_kernel():
 # --- double precision --------------------------------------------------------------------------------------------
 
 
-@every_cell
+@every_cell_in_full
 def test_double_precision_has_to_be_switched_on(entry):
     """A cell of float64 is configuration and can be made anywhere; using it without x64 says what is missing."""
     cell = entry.cell(Precision("float64"))

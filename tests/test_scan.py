@@ -10,7 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import references
-from catalog import CELLS, FLOAT64, IN_FEATURES, differing_in_dynamics, every_computation, every_plain_computation
+from catalog import (
+    CELLS,
+    FLOAT64,
+    IN_FEATURES,
+    differing_in_dynamics,
+    each_in_full,
+    every_computation,
+    every_plain_computation,
+)
 from sequences import (
     BATCH,
     LENGTHS,
@@ -104,7 +112,7 @@ def carried_shapes(cell, params, xs, carry, **options):
 RECURRENT = [entry for entry in CELLS if entry.cell(FLOAT64).recurrent_kernels]
 
 
-@pytest.mark.parametrize("entry", differing_in_dynamics(RECURRENT), ids=str)
+@each_in_full(differing_in_dynamics(RECURRENT))
 def test_backward_loop_carries_no_weight_gradient(entry):
     """No loop of the gradient carries an array of a recurrent kernel's shape; with plain autodiff one does."""
     cell, params, xs, carry, key = example(entry)

@@ -29,7 +29,7 @@ from adapters.kinds import (
     registered,
     shapes,
 )
-from catalog import every_registered_cell
+from catalog import every_registered_computation
 
 from rnnjax import GRU, LSTM, InputError, bidirectional, unroll
 from rnnjax.adapters.linen import RNN, RNNCell
@@ -152,7 +152,7 @@ def test_parameters_of_another_cell_are_refused():
         RNN(LSTM(5)).apply(variables, XS)
 
 
-@every_registered_cell
+@every_registered_computation
 def test_every_cell_is_a_module(entry):
     cell, in_features, shape = registered(entry)
     module = RNN(cell, return_carry=True)

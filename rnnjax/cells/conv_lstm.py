@@ -109,7 +109,7 @@ class ConvLSTM1D(ConvLSTM):
     """
 
     spatial_axes: ClassVar[int] = 1
-    verified: ClassVar = ("haiku 0.0.17",)
+    verified: ClassVar = ("dm-haiku 0.0.17",)
     equation: ClassVar = "c' = f*c + i*tanh(conv(W,x)+conv(U,h)+b);  h' = o*tanh(c'), on lines"
 
 

@@ -132,8 +132,10 @@ def test_narrow_computation_is_close_to_single_precision(entry):
     narrow_ys, narrow_gradients = outputs_and_gradients(
         entry.cell(Precision(WIDE, NARROW, WIDE, WIDE)), params, xs, carry
     )
-    # Eight steps of up to six roundings of half a spacing each, of numbers about as large as the largest.
-    tolerance = TIME * 6 / 2 * EPSILON
+    # Eight steps of up to six roundings of half a spacing each, of numbers about as large as the largest. An NRU writes
+    # and erases by heads that are made in several steps of their own: products, powers, norms and outer products.
+    roundings = 12 if entry.name == "nru" else 6
+    tolerance = TIME * roundings / 2 * EPSILON
     flat = {path.removeprefix("0/") for path in references.FLAT.get(entry.name, ())}
     gradients, narrow_gradients = (
         {name: leaf for name, leaf in each.items() if name not in flat} for each in (gradients, narrow_gradients)

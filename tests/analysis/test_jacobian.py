@@ -231,7 +231,10 @@ def test_jacobi_equals_lapack_where_lapack_is_accurate(n):
 @x64
 @each_in_full(NARROW)
 def test_spectra_of_cells(entry):
-    """Lag 1 agrees with LAPACK; at any lag the logarithms sum to those of |det J|; padded rows end at their length."""
+    """Lag 1 agrees with LAPACK; at any lag the logarithms sum to those of |det J|; padded rows end at their length.
+
+    Where a step is singular to LAPACK's rounding its determinants and least singular values are no oracle.
+    """
     cell, params, xs, carry, key = example(entry)
     lags = (1, 3, HALF, TIME)
     found = spectrum_of(cell, params, xs, lags, carry, lengths=LENGTHS, key=key)
@@ -239,16 +242,17 @@ def test_spectra_of_cells(entry):
     jacobians = np.asarray(jacobians_of(cell, params, xs, carry, **whole))
     logs = np.asarray(found)
     assert logs.shape == (BATCH, 4, jacobians.shape[-1])
-    determinants = np.linalg.slogdet(jacobians)[1]
+    determinants, regular = np.linalg.slogdet(jacobians)[1], np.linalg.cond(jacobians) < 1e8
     for row, length in enumerate(LENGTHS):
         for index, lag in enumerate(lags):
             if lag > length:
                 assert np.all(np.isnan(logs[row, index]))
                 continue
             assert np.all(logs[row, index, 1:] <= logs[row, index, :-1])
-            expected = determinants[row, length - lag : length].sum()
-            np.testing.assert_allclose(logs[row, index].sum(), expected, rtol=1e-9)
-        if length:
+            if regular[row, length - lag : length].all():
+                expected = determinants[row, length - lag : length].sum()
+                np.testing.assert_allclose(logs[row, index].sum(), expected, rtol=1e-9, atol=1e-12)  # log 1, as below
+        if length and regular[row, length - 1]:
             lapack = np.log(np.linalg.svd(jacobians[row, length - 1], compute_uv=False))
             np.testing.assert_allclose(logs[row, 0], lapack, rtol=1e-9, atol=1e-12)  # log 1 is rounding alone
 

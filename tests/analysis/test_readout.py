@@ -17,9 +17,9 @@ from rnnjax.analysis.readout import step_with_readout
 from rnnjax.cell import abstract_params
 
 
-def stepped(cell, in_features=5, batch_shape=(2,)):
+def stepped(cell, in_features=5, places=()):
     """A step from a random state, and the function that reads the output."""
-    params = drawn_like(abstract_params(cell, in_features), 0)
+    params, batch_shape = drawn_like(abstract_params(cell, in_features), 0), (2, *places)
     weights = cell.prepare(params, key=jax.random.key(1), batch_shape=batch_shape)
     carry = drawn_like(jax.eval_shape(lambda: cell.initial_carry(batch_shape)), 2)
     drive = cell.project(weights, jax.random.normal(jax.random.key(3), (*batch_shape, in_features)))
@@ -28,7 +28,7 @@ def stepped(cell, in_features=5, batch_shape=(2,)):
 
 @every_cell_in_full
 def test_reads_the_output_of_the_step(entry: Entry):
-    (carry, y), (new_carry, read) = stepped(entry.cell(Precision()), entry.in_features)
+    (carry, y), (new_carry, read) = stepped(entry.cell(Precision()), entry.in_features, entry.places)
     for given, expected in zip(jax.tree.leaves(new_carry), jax.tree.leaves(carry), strict=True):
         np.testing.assert_array_equal(given, expected)
     np.testing.assert_allclose(read(new_carry), y, rtol=1e-6)
@@ -44,7 +44,7 @@ def reads_state(entry: Entry) -> bool:
 @each_in_full([entry for entry in CELLS if reads_state(entry)])
 def test_output_is_the_new_state_alone(entry: Entry):
     """d read / d carry is the identity on the leaf that is the output, and zero on the others."""
-    _, (new_carry, read) = stepped(entry.cell(Precision()), entry.in_features)
+    _, (new_carry, read) = stepped(entry.cell(Precision()), entry.in_features, entry.places)
     y, pull = jax.vjp(read, new_carry)
     (to_carry,) = pull(jnp.ones_like(y))
     found = [float(jnp.sum(leaf)) for leaf in jax.tree.leaves(to_carry)]

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import bars, gpu, growth, layers, remat, report
+from benchmarks import bars, gpu, growth, layers, remat, report, zoo
 from benchmarks.peers import OURS, PEERS, Peer
 from benchmarks.prepared import Absent, Prepared, peak_bytes, prepare
 from benchmarks.problem import CELLS, GATES, MODES, SHAPES, Shape
 from benchmarks.race import Race, disagreement, run_race
 from benchmarks.ratios import best_jax_peer, best_jax_ratio, geometric_mean, ratio
 from benchmarks.timing import TURN_SECONDS, interleave
+from rnnjax.cells import REGISTRY
 from rnnjax.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -489,3 +490,24 @@ def test_the_page_is_what_the_measured_files_say():
     documents = [json.loads(file.read_text()) for file in files]
     again = "python -m benchmarks render benchmarks/measured/*.json --docs docs/benchmarks.md"
     assert page.read_text() == report.markdown(documents), f"render it again: {again}"
+
+
+# --- what each cell costs ----------------------------------------------------------------------------------------
+
+
+def test_every_cell_without_places_races_with_the_lstm():
+    """Each registered cell has a race in each mode, but the LSTM itself and cells over places."""
+    found = {(race.cell, race.mode) for race in zoo.races()}
+    expected = {name for name, cell in REGISTRY.items() if name != zoo.YARDSTICK and not cell.spatial_axes}
+    assert found == {(name, mode) for name in expected for mode in MODES}
+    assert all(list(race.entries) == [zoo.YARDSTICK, race.cell] for race in zoo.races(quick=True))
+
+
+def test_costs_are_ratios_to_the_lstm_of_the_same_race():
+    """A line a cell: its time over the LSTM's, forward and in training; a dash for what was not measured."""
+    times = lambda least, parameters: {"minimum": least, "median": 2 * least, "parameters": parameters}  # noqa: E731
+    contestants = {"lstm": times(0.004, 9), "gru": times(0.003, 7)}
+    row = dict(section="zoo", topic="zoo", cell="gru", shape="32x100x64x64", mode="forward", contestants=contestants)
+    (table,) = report._zoo([row]).tables
+    assert table.rows == [("gru", "7", "3.00 / 6.00", "0.75 (0.75)", "–", "–")]
+    assert report._zoo([]).tables == ()

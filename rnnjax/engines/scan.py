@@ -73,15 +73,15 @@ class Scan(Engine):
             return jax.lax.scan(step, carry, (places, *masks), **loop)
 
         def differentiable(weights, carry, steps):
-            block = _block_of(call.remat, time) or _block(
-                jax.eval_shape(cell.project, weights, xs), self.drive_bytes, _BLOCKS_AT_LEAST
-            )
+            drive = jax.eval_shape(cell.project, weights, steps[0])
+            block = _block_of(call.remat, time) or _block(drive, self.drive_bytes, _BLOCKS_AT_LEAST)
             run = jax.checkpoint(stored) if call.remat else stored
             return over_blocks(functools.partial(run, weights), carry, steps, block, call.reverse)
 
         @jax.custom_vjp
         def forward(weights, carry, steps):
-            block = _block(jax.eval_shape(lambda *given: cell.stream(*given)[0], weights, xs), 2 * self.drive_bytes, 1)
+            held = jax.eval_shape(lambda *given: cell.stream(*given)[0], weights, steps[0])
+            block = _block(held, 2 * self.drive_bytes, 1)
             return over_blocks(functools.partial(streamed, weights), carry, steps, block, call.reverse)
 
         forward.defvjp(functools.partial(jax.vjp, differentiable), lambda pull, cotangents: pull(cotangents))

@@ -17,6 +17,7 @@ class Claim:
       published: the published value, or what the source says in words.
       ours: the value of the run, as text, from its summary.
       holds: whether the run's summary agrees with the claim.
+      remark: what is known of the reason, for where it does not hold.
     """
 
     statement: str
@@ -24,17 +25,14 @@ class Claim:
     published: str
     ours: Callable[[dict[str, Any]], str]
     holds: Callable[[dict[str, Any]], bool]
+    remark: str = ""
 
 
 def judge(claims: tuple[Claim, ...], summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Each claim beside what the run found: plain values for summary.json, the table and the report."""
-    return [
-        {
-            "claim": claim.statement,
-            "source": claim.source,
-            "published": claim.published,
-            "ours": claim.ours(summary),
-            "held": bool(claim.holds(summary)),
-        }
-        for claim in claims
-    ]
+    rows = []
+    for claim in claims:
+        row = {"claim": claim.statement, "source": claim.source, "published": claim.published}
+        row |= {"ours": claim.ours(summary), "held": bool(claim.holds(summary))}
+        rows.append(row if row["held"] else {**row, "remark": claim.remark})
+    return rows

@@ -8,16 +8,8 @@ from typing import Any, NamedTuple
 
 from experiments.claims import Claim
 from rnnjax.errors import check_choice
+from rnnjax.report import Section
 from rnnjax.training.run_folder import RunFolder
-
-
-class Section(NamedTuple):
-    """A part of the report: a heading, sentences, and figures or tables."""
-
-    title: str
-    text: str
-    figures: tuple[tuple[str, Any], ...] = ()
-    tables: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -36,8 +28,12 @@ class Experiment(NamedTuple):
       papers: the papers whose results are claims.
       description: one line.
       presets: configurations by name: frozen dataclasses.
-      run: `(config, folder) -> Outcome`; prints lines of progress, adds records to the folder's metrics.jsonl.
+      run: `(config, folder) -> Outcome`; prints lines of progress, adds records to the folder's metrics.jsonl. The
+        first figure of the first section that has one is what stands for the experiment.
       claims: what the papers report.
+      protocol: what is done, in sentences: task, networks, optimiser, budget, criterion, seeds.
+      deviations: what differs from the papers, a sentence each.
+      data: the path of its data within a folder of data sets, for an experiment whose configuration has a field `data`.
     """
 
     name: str
@@ -47,9 +43,40 @@ class Experiment(NamedTuple):
     presets: Mapping[str, Any]
     run: Callable[[Any, RunFolder], Outcome]
     claims: tuple[Claim, ...]
+    protocol: str = ""
+    deviations: tuple[str, ...] = ()
+    data: str = ""
 
 
-NAMES = ("vanishing_gradient",)
+__all__ = ["NAMES", "Experiment", "Outcome", "Section", "load"]
+
+NAMES = (
+    "vanishing_gradient",
+    "orthogonal_decay",
+    "curse_of_memory",
+    "lyapunov_gain",
+    "gradient_flossing",
+    "error_wall",
+    "temporal_order_clipping",
+    "gate_bias_ladder",
+    "adding_length",
+    "chrono_adding",
+    "copy_orthogonal",
+    "latch_guessing",
+    "selective_copying_depth",
+    "long_time_lags",
+    "long_adding",
+    "flip_flop",
+    "character_gates",
+    "polyphonic_music",
+    "digits_rows_pixels",
+    "sequential_mnist",
+    "chrono_long",
+    "exprnn_copy",
+    "lem_adding",
+    "temporal_order_paper",
+    "teacher_student",
+)
 
 
 def load(name: str) -> Experiment:

@@ -9,9 +9,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax.cell import UnitCell
-from rnnjax.errors import check
-from rnnjax.initializers import Initializer, Lecun
+from rnnjax.cells.key_value import KeyValueCell
 from rnnjax.inputs import checked_width
 
 Array = jax.Array
@@ -28,7 +26,7 @@ class DeltaNetState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class DeltaNet(UnitCell):
+class DeltaNet(KeyValueCell):
     """DeltaNet: what a key recalls is moved towards its new value.
 
         q, k = l2norm(silu(W_q x)), l2norm(silu(W_k x)),   v = W_v x      (split into heads)
@@ -67,33 +65,7 @@ class DeltaNet(UnitCell):
     verified: ClassVar[tuple[str, ...]] = ("fla 0.6.0",)
 
     _: dataclasses.KW_ONLY
-    heads: int = 1
-    key_features: int | None = None
-    kernel_init: Initializer = Lecun()
     negative_eigenvalues: bool = False
-
-    def __post_init__(self):
-        super().__post_init__()
-        name = type(self).__name__
-        valid = _positive(self.heads) and self.features % self.heads == 0
-        check(valid, f"{name}.heads", self.heads, f"a positive int that divides features={self.features}")
-        valid = self.key_features is None or _positive(self.key_features)
-        check(valid, f"{name}.key_features", self.key_features, "a positive int, or None")
-        check(isinstance(self.kernel_init, Initializer), f"{name}.kernel_init", self.kernel_init, "an Initializer")
-
-    @property
-    def dynamics(self) -> DeltaNet:
-        return dataclasses.replace(self, kernel_init=Lecun())
-
-    @property
-    def value_width(self) -> int:
-        """The width of the values of a head."""
-        return self.features // self.heads
-
-    @property
-    def key_width(self) -> int:
-        """The width of the keys of a head."""
-        return self.key_features or self.value_width
 
     def init(self, key: Array, in_features: int) -> dict[str, Array]:
         inputs, dtype = checked_width(in_features), self.precision.dtype("params")
@@ -177,7 +149,3 @@ def _unit(a: Array) -> Array:
 def _recalled(memory: Array, keys: Array) -> Array:
     """What keys `[..., heads, keys]` recall: `[..., heads, values]`, in their dtype."""
     return jnp.sum(memory.astype(keys.dtype) * keys[..., None, :], axis=-1)
-
-
-def _positive(given: object) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool) and given >= 1

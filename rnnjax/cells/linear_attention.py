@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from rnnjax import affine
 from rnnjax.cells.affine import AffineCell
+from rnnjax.cells.key_value import KeyValueCell, positive
 from rnnjax.errors import check
-from rnnjax.initializers import Initializer, Lecun
+from rnnjax.initializers import Lecun
 from rnnjax.inputs import checked_width
 
 Array = jax.Array
@@ -29,47 +30,8 @@ class LinearAttentionState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _Attention(AffineCell):
-    """What both have: queries, keys and values of each head, from one kernel.
-
-    Args:
-      features: width of the outputs, that of all heads' values.
-      heads: number of heads; it divides `features`.
-      key_features: width of the keys of a head; `None` means that of its values, features / heads.
-      kernel_init: initialiser of each block of the kernel.
-      precision: the dtype policy.
-
-    Raises:
-      InputError: a field out of range; in `init`, a width that is no positive int.
-    """
-
-    _: dataclasses.KW_ONLY
-    heads: int = 1
-    key_features: int | None = None
-    kernel_init: Initializer = Lecun()
-
-    def __post_init__(self):
-        super().__post_init__()
-        name = type(self).__name__
-        valid = _positive(self.heads) and self.features % self.heads == 0
-        check(valid, f"{name}.heads", self.heads, f"a positive int that divides features={self.features}")
-        valid = self.key_features is None or _positive(self.key_features)
-        check(valid, f"{name}.key_features", self.key_features, "a positive int, or None")
-        check(isinstance(self.kernel_init, Initializer), f"{name}.kernel_init", self.kernel_init, "an Initializer")
-
-    @property
-    def dynamics(self) -> _Attention:
-        return dataclasses.replace(self, kernel_init=Lecun())
-
-    @property
-    def value_width(self) -> int:
-        """The width of the values of a head."""
-        return self.features // self.heads
-
-    @property
-    def key_width(self) -> int:
-        """The width of the keys of a head."""
-        return self.key_features or self.value_width
+class _Attention(KeyValueCell, AffineCell):
+    """What both have: queries, keys and values of each head, from one kernel."""
 
     def init(self, key: Array, in_features: int) -> dict[str, Array]:
         inputs, dtype = checked_width(in_features), self.precision.dtype("params")
@@ -186,7 +148,7 @@ class GatedLinearAttention(_Attention):
 
     def __post_init__(self):
         super().__post_init__()
-        check(_positive(self.rank), "GatedLinearAttention.rank", self.rank, "a positive int")
+        check(positive(self.rank), "GatedLinearAttention.rank", self.rank, "a positive int")
         check(self.temperature > 0, "GatedLinearAttention.temperature", self.temperature, "a number > 0")
 
     def init(self, key: Array, in_features: int) -> dict[str, Array]:
@@ -220,7 +182,3 @@ class GatedLinearAttention(_Attention):
     def readout(self, weights, carry, drive):
         y = self.recalled(carry, self.by_head(drive["query"]) * self.key_width**-0.5)
         return y.reshape(*y.shape[:-2], self.features)
-
-
-def _positive(given: object) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool) and given >= 1

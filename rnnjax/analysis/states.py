@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from typing import Any
 
 import jax
@@ -11,6 +9,7 @@ import jax.numpy as jnp
 
 from rnnjax.analysis.trajectory import Trajectory, extent, moving, record
 from rnnjax.cell import Cell
+from rnnjax.engines.carry_layout import CarryLayout
 
 Array = jax.Array
 PyTree = Any
@@ -58,29 +57,11 @@ def states_of(cell: Cell, run: Trajectory) -> Array:
 
 
 def vector(leaves: list[Array], batch_shape: tuple[int, ...]) -> Array:
-    """The state of each row as one real vector `[*batch, n]`."""
-    dtype = functools.reduce(jnp.promote_types, (jnp.finfo(leaf.dtype).dtype for leaf in leaves), jnp.float32)
-    parts = []
-    for leaf in leaves:
-        flat = leaf.reshape(*batch_shape, -1)
-        parts += [flat.real, flat.imag] if jnp.iscomplexobj(flat) else [flat]
-    return jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
+    """The state of each row as one real vector `[*batch, n]`, in float32 at least."""
+    vectors = CarryLayout.of(leaves, len(batch_shape)).vector(leaves)
+    return vectors.astype(jnp.promote_types(vectors.dtype, jnp.float32))
 
 
 def leaves_of(vector: Array, like: list[Array]) -> list[Array]:
-    """The leaves of the state, from the vector."""
-    batch_shape = vector.shape[:-1]
-    leaves, position = [], 0
-
-    def take(shape):
-        nonlocal position
-        size = math.prod(shape[len(batch_shape) :])
-        position += size
-        return vector[..., position - size : position].reshape(shape)
-
-    for leaf in like:
-        if jnp.iscomplexobj(leaf):
-            leaves.append(jax.lax.complex(take(leaf.shape), take(leaf.shape)).astype(leaf.dtype))
-        else:
-            leaves.append(take(leaf.shape).astype(leaf.dtype))
-    return leaves
+    """The leaves of the state, from the vector `[*batch, n]`."""
+    return CarryLayout.of(like, vector.ndim - 1).carry(vector)

@@ -49,7 +49,7 @@ class Run:
     peers: tuple[str, ...] | None = None
     """Contestants besides ours: flax_linen, haiku, keras_jax, equinox, torch; by default all that are installed."""
     rounds: int | None = None
-    """At least so many rounds a row; 5, and 2 where --quick, unless given."""
+    """At least so many rounds a row; 15, and 2 where --quick, unless given."""
     seconds: float | None = None
     """Rounds of a row go on for so many seconds; 4, and 0.3 where --quick, unless given."""
 
@@ -102,7 +102,7 @@ class Run:
         check(not self.resume or self.json is not None, "--resume", self.resume, "--json FILE with it")
 
     def _patience(self) -> dict[str, Any]:
-        rounds, seconds, alone, compilations = (2, 0.3, 1.0, 1) if self.quick else (5, 4.0, 8.0, 2)
+        rounds, seconds, alone, compilations = (2, 0.3, 1.0, 1) if self.quick else (15, 4.0, 12.0, 2)
         return {
             "rounds": rounds if self.rounds is None else self.rounds,
             "seconds": seconds if self.seconds is None else self.seconds,

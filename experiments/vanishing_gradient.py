@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from experiments.claims import Claim
+from experiments.evidence import curves, every_solved, faster, none_solved
 from experiments.experiment import Experiment, Outcome, Section
 from experiments.jobs import run_jobs
 from rnnjax import GRU, LSTM, Cell, Chrono, Elman
@@ -115,7 +116,7 @@ def run(config: Config, folder: RunFolder) -> Outcome:
     jobs.sort(key=lambda job: -_cost(config, job))
     runs: dict[str, dict[str, Any]] = {name: {} for name in NAMES}
     measured: dict[str, dict[str, Any]] = {}
-    for (_, task_name, _), outcome in run_jobs(_train_group, jobs, config.processes):
+    for (_, task_name, _), outcome in run_jobs(_train_group, jobs, config.processes, folder.path / "jobs"):
         for name, found in outcome.items():
             runs[name][task_name] = found
             measured |= {name: found.pop("measured")} if "measured" in found else {}
@@ -245,10 +246,10 @@ def _sections(config: Config, runs, measured, summary) -> tuple[Section, ...]:
     rows = config.flow_rows * len(config.seeds)
     flows = {moment: {name: measured[name][moment] for name in NAMES} for moment in ("before", "after")}
     spectra = {name: (config.spectrum_lags, measured[name]["spectrum"]) for name in NAMES}
-    curves = []
+    learned = []
     for task_name, (task, _) in tasks(config).items():
         label = {"loss": "mean squared error"}.get(task.metric, task.metric.replace("_", " "))
-        series = {name: _curves(runs[name][task_name], task.metric, config) for name in NAMES}
+        series = {name: curves(runs[name][task_name], task.metric) for name in NAMES}
         baseline = task.baseline if task.metric == "loss" else None
         figure = figures.learning_curves_figure(
             {name: values for name, (_, values) in series.items()},
@@ -257,7 +258,7 @@ def _sections(config: Config, runs, measured, summary) -> tuple[Section, ...]:
             baseline=baseline,
             log=task.metric == "loss",
         )
-        curves.append((f"{task_name}: {label} on the validation split, one thin line a seed, median in bold.", figure))
+        learned.append((f"{task_name}: {label} on the validation split, one thin line a seed, median in bold.", figure))
     return (
         Section(
             "Gradients at initialisation",
@@ -284,19 +285,10 @@ def _sections(config: Config, runs, measured, summary) -> tuple[Section, ...]:
             "Updates that each network needs to meet a task's criterion (adding: mean squared error below 0.01; order: "
             "fewer than 1 % of 1000 sequences wrong), seed by seed, and test accuracy on real handwritten digits, read "
             "pixel by pixel. A dash means not within the updates allowed; the curves show how far it got.",
-            tuple(curves),
+            tuple(learned),
             (results_table(summary),),
         ),
     )  # fmt: skip
-
-
-def _curves(found, metric: str, config: Config):
-    """Validation metric by update, `(steps, [seeds, evaluations])`; NaN after a run has stopped."""
-    steps = sorted({record["step"] for record in found["records"]})
-    values = np.full((len(config.seeds), len(steps)), np.nan)
-    for record in found["records"]:
-        values[config.seeds.index(record["seed"]), steps.index(record["step"])] = record["validation"][metric]
-    return np.asarray(steps), values
 
 
 def results_table(summary: dict[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -323,8 +315,8 @@ def _cell(found: dict[str, Any], index: int) -> str:
     return "-" if solved is None else str(solved)
 
 
-def _solved(summary: dict[str, Any], network: str, task_name: str) -> list[int | None]:
-    return summary["networks"][network][task_name]["solved_at"]
+def _row(summary: dict[str, Any], network: str, task_name: str) -> dict[str, Any]:
+    return summary["networks"][network][task_name]
 
 
 def _updates(summary, network, task_name) -> str:
@@ -334,14 +326,6 @@ def _updates(summary, network, task_name) -> str:
 
 def _adding(summary) -> str:
     return f"adding {summary['lag']}"
-
-
-def _all(values: list) -> bool:
-    return all(value is not None for value in values)
-
-
-def _none(values: list) -> bool:
-    return all(value is None for value in values)
 
 
 def _decades(summary, name: str) -> float:
@@ -365,21 +349,21 @@ CLAIMS = (
         "Hochreiter & Schmidhuber 1997, Neural Computation 9:1735, experiment 2a (their task: noise-free lag)",
         "0 of 18 trials",
         lambda s: f"tanh network on {_adding(s)}: {_updates(s, 'Elman tanh', _adding(s))}",
-        lambda s: _none(_solved(s, "Elman tanh", _adding(s))),
+        lambda s: none_solved(_row(s, "Elman tanh", _adding(s))),
     ),
     Claim(
         "An LSTM solves the adding problem at 100 steps.",
         "Hochreiter & Schmidhuber 1997, experiment 4 (online, own variant of the task; no forget gate)",
         "74,000 sequences",
         lambda s: f"b_f=1: {_updates(s, 'LSTM b_f=1', 'adding 100')} of {s['batch_size']} sequences",
-        lambda s: _all(_solved(s, "LSTM b_f=1", "adding 100")),
+        lambda s: every_solved(_row(s, "LSTM b_f=1", "adding 100")),
     ),
     Claim(
         "A rectified network that starts from the identity is comparable to an LSTM on long-range toy problems.",
         "Le, Jaitly & Hinton 2015, arXiv:1504.00941, abstract (adding is one of their two toy problems)",
         "comparable to an LSTM",
         lambda s: f"{_adding(s)}: IRNN {_updates(s, 'IRNN', _adding(s))}, LSTM {_updates(s, 'LSTM b_f=1', _adding(s))}",
-        lambda s: _all(_solved(s, "IRNN", _adding(s))) or _none(_solved(s, "LSTM b_f=1", _adding(s))),
+        lambda s: every_solved(_row(s, "IRNN", _adding(s))) or none_solved(_row(s, "LSTM b_f=1", _adding(s))),
     ),
     Claim(
         "Chrono initialisation learns long lags faster than a constant forget bias of 1.",
@@ -389,7 +373,7 @@ CLAIMS = (
             f"{_adding(s)}: chrono {_updates(s, 'LSTM chrono', _adding(s))}, "
             f"b_f=1 {_updates(s, 'LSTM b_f=1', _adding(s))}"
         ),
-        lambda s: _faster(s, "LSTM chrono", "LSTM b_f=1", _adding(s)),
+        lambda s: faster(_row(s, "LSTM chrono", _adding(s)), _row(s, "LSTM b_f=1", _adding(s))),
     ),
     Claim(
         "On images read pixel by pixel, a GRU is far ahead of a tanh network.",
@@ -407,19 +391,11 @@ CLAIMS = (
             f"bias 2: {_updates(s, 'GRU b_z=2', 'order ' + str(s['order']))}"
         ),
         lambda s: (
-            _none(_solved(s, "GRU b_z=0", f"order {s['order']}"))
-            and _all(_solved(s, "GRU b_z=2", f"order {s['order']}"))
+            none_solved(_row(s, "GRU b_z=0", f"order {s['order']}"))
+            and every_solved(_row(s, "GRU b_z=2", f"order {s['order']}"))
         ),
     ),
 )
-
-
-def _faster(summary, one: str, other: str, task_name: str) -> bool:
-    """Whether every seed of one needed fewer updates than every seed of the other (never counts as the most)."""
-    first, second = (
-        [math.inf if value is None else value for value in _solved(summary, name, task_name)] for name in (one, other)
-    )
-    return max(first) < min(second)
 
 
 EXPERIMENT = Experiment(
@@ -430,4 +406,19 @@ EXPERIMENT = Experiment(
     presets=PRESETS,
     run=run,
     claims=CLAIMS,
+    protocol=(
+        "Seven networks of equal width, with a linear readout of the last output, are trained on adding (`halves`) at "
+        "two lengths, temporal order (`pascanu`) and handwritten digits pixel by pixel, with Adam at 1e-3 (the IRNN at "
+        "1e-4) and the gradient clipped to norm 1. A run stops at the first evaluation, every 100 updates on 1000 fresh "
+        "sequences, that meets the task's criterion. Norms of dL/dh_t and singular values of products of Jacobians are "
+        "measured at initialisation and at the end, on the longer of the adding tasks."
+    ),
+    deviations=(
+        "The papers used other widths, optimisers and lengths, each its own; here all networks share one protocol, so "
+        "that they can be compared.",
+        "Hochreiter & Schmidhuber's LSTM has no forget gate and was trained online on another variant of adding; "
+        "`long_time_lags` keeps to their protocol.",
+        "Tallec & Ollivier compare at a lag of 750 with 128 units and RMSprop without clipping.",
+        "The digits are those of 8 by 8 pixels that come with scikit-learn, 64 steps, in place of MNIST's 784.",
+    ),
 )

@@ -409,9 +409,9 @@ EXPERIMENT = Experiment(
     protocol=(
         "Seven networks of equal width, with a linear readout of the last output, are trained on adding (`halves`) at "
         "two lengths, temporal order (`pascanu`) and handwritten digits pixel by pixel, with Adam at 1e-3 (the IRNN at "
-        "1e-4) and the gradient clipped to norm 1. A run stops at the first evaluation, every 100 updates on 1000 fresh "
-        "sequences, that meets the task's criterion. Norms of dL/dh_t and singular values of products of Jacobians are "
-        "measured at initialisation and at the end, on the longer of the adding tasks."
+        "1e-4) and the gradient clipped to norm 1. A run stops at the first evaluation, every 100 updates on 1000 "
+        "fresh sequences, that meets the task's criterion. Norms of dL/dh_t and singular values of products of "
+        "Jacobians are measured at initialisation and at the end, on the longer of the adding tasks."
     ),
     deviations=(
         "The papers used other widths, optimisers and lengths, each its own; here all networks share one protocol, so "

@@ -87,21 +87,27 @@ def output_of(cell, weights, state, drive):
     if isinstance(cell, Dropout):
         return output_of(cell.cell, weights["cell"], state, drive) * weights.get("output", 1.0)
     first = jax.tree.leaves(state)[0]
-    reads_it = first.shape[-1] == cell.output_features
-    return first if reads_it else jnp.zeros((*first.shape[:-1], cell.output_features), first.dtype)
+    shape = (*first.shape[: 1 + cell.spatial_axes], cell.output_features)
+    return first if first.shape == shape else jnp.zeros(shape, first.dtype)
 
 
 @functools.partial(jax.jit, static_argnames="cell")
 def through_probes(cell, params, xs, carry, key, over_outputs, over_final):
     """The gradient of zeros that are added to the state after each step, `[time, batch, ...]`, and two outputs."""
-    weights = cell.prepare(params, key=key, batch_shape=(BATCH,))
-    initial = cell.initial_carry((BATCH,))
+    rows = (BATCH, *jax.tree.leaves(xs)[0].shape[2:-1])  # places, too
+    weights = cell.prepare(params, key=key, batch_shape=rows)
+    initial = cell.initial_carry(rows)
     valid = jnp.arange(TIME) < LENGTHS[:, None]
-    pick = lambda where, a, b: jax.tree.map(lambda x, y: jnp.where(where[:, None], x, y), a, b)  # noqa: E731
+
+    def by_row(where, leaf):
+        return where.reshape(BATCH, *(1,) * (leaf.ndim - 1))
+
+    def pick(where, one, other):
+        return jax.tree.map(lambda x, y: jnp.where(by_row(where, x), x, y), one, other)
 
     def step(state, given):
         x, valid, reset, probe = given
-        drive = cell.project(weights, jnp.where(valid[:, None], x, 0))
+        drive = cell.project(weights, jnp.where(by_row(valid, x), x, 0))
         after, y = cell.advance(weights, pick(reset, initial, state), drive)
         after = jax.tree.map(jnp.add, after, probe)
         return pick(valid, after, state), pick(valid, (y, output_of(cell, weights, after, drive)), (0.0, 0.0))
@@ -135,7 +141,7 @@ def test_equals_autodiff_through_probes(entry: Entry):
         if over_outputs and not np.allclose(ys, read):
             pytest.skip("no oracle: the output of this cell is no leaf of its carry")
         flow = flow_for(over_outputs, over_final)
-        square = jax.tree.map(lambda leaf: jnp.sum(leaf**2, axis=-1).T, gradients)
+        square = jax.tree.map(lambda leaf: jnp.sum(leaf**2, axis=tuple(range(2, leaf.ndim))).T, gradients)
         assert jax.tree.structure(flow.log_leaf_norms) == jax.tree.structure(carry)
         for found, expected in zip(jax.tree.leaves(flow.log_leaf_norms), jax.tree.leaves(square), strict=True):
             np.testing.assert_allclose(np.exp(2 * found), expected, rtol=1e-11, atol=1e-25)

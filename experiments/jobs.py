@@ -38,7 +38,7 @@ def run_jobs(
             yield job, entry["outcome"]
         else:
             missing.append(job)
-    processes = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = workers(processes)
     if processes == 1 or jax.default_backend() != "cpu":
         for job in missing:
             yield job, _noted(book, job, *_timed(function, job))
@@ -51,6 +51,12 @@ def run_jobs(
         pending = {pool.submit(_timed, function, job): job for job in missing}
         for done in concurrent.futures.as_completed(pending):
             yield pending[done], _noted(book, pending[done], *done.result())
+
+
+def workers(processes: int | None) -> int:
+    """How many workers these are: `None` means one a core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return processes or cores or 1
 
 
 def _timed(function: Callable[..., Any], job: tuple) -> tuple[Any, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.claims import judge
 from experiments.experiment import Experiment, Section
+from experiments.jobs import workers
 from experiments.ledger import Ledger
 from experiments.report import write_report
 from rnnjax.errors import InputError, check
@@ -74,8 +75,9 @@ def run_experiment(
     began = time.monotonic()
     outcome = experiment.run(config, folder)
     claims = judge(experiment.claims, outcome.summary)
-    seconds = round(time.monotonic() - began, 1)
-    spent = {"seconds": seconds, "job_seconds": round(Ledger(folder.path / "jobs").seconds(), 1)}
+    job_seconds = Ledger(folder.path / "jobs").seconds()
+    seconds = max(time.monotonic() - began, job_seconds / workers(config.processes))  # of a run that went on, all of it
+    spent = {"seconds": round(seconds, 1), "job_seconds": round(job_seconds, 1)}
     figures = folder.path / "figures"
     figures.mkdir(exist_ok=True)
     _save(outcome.sections, figures)

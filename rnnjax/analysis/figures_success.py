@@ -112,7 +112,7 @@ def updates_figure(
             stroke = strokes[name]
             shifted = lengths * 1.012 ** (place - (len(data) - 1) / 2)
             medians = [_median(values) for values in updates]
-            look = dict(color=stroke.color, linestyle=stroke.linestyle, marker="_", markersize=9, markeredgewidth=1.6)
+            look: Any = dict(color=stroke.color, linestyle=stroke.linestyle, marker="_", markersize=9, mew=1.6)
             axes.plot(shifted, medians, label=name, zorder=3, **look)
             for at, values in zip(shifted, updates, strict=True):
                 solved = [value for value in values if math.isfinite(value)]

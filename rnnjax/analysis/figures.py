@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnjax.analysis import style
-from rnnjax.analysis.drawing import checked_mapping, draw_band, draw_line, quantiles_of
+from rnnjax.analysis.drawing import by_lag, checked_mapping, decades, draw_band, draw_line, quantiles_of
 from rnnjax.errors import InputError, check
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -55,9 +54,9 @@ def gradient_flow_figure(
         for name, logs in flows.items():
             logs = np.asarray(logs, float)
             check(logs.ndim >= 1 and logs.size > 0, f"flows[{name!r}]", f"shape {logs.shape}", "[..., time], not empty")
-            curves[name] = quantiles_of(_by_lag(logs.reshape(-1, logs.shape[-1]), relative), (*quantiles, 0.5))
+            curves[name] = quantiles_of(by_lag(logs.reshape(-1, logs.shape[-1]), relative), (*quantiles, 0.5))
         strokes = style.strokes(flows if names is None else [*names, *flows])
-        _decades(axes, curves.values())
+        decades(axes, curves.values())
         longest = max(curve.shape[-1] for curve in curves.values()) - 1
         axes.set_xlim(0, max(longest, 1))
         axes.locator_params(axis="x", steps=[1, 2, 5, 10], integer=True)
@@ -114,7 +113,7 @@ def spectrum_figure(
         strokes = style.strokes(curves if names is None else [*names, *curves])
         floor = _floor([rows[0] for _, _, rows in curves.values()]) if floor is None else floor
         shown = [np.concatenate([pooled, rows[:1]]) for _, pooled, rows in curves.values()]
-        _decades(grid[0, 0], [np.where(part < floor, floor, part) for part in shown])
+        decades(grid[0, 0], [np.where(part < floor, floor, part) for part in shown])
         grid[0, 0].set_xlim(0, max(lags[-1] for lags, _, _ in curves.values()))
         grid[0, 0].locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10], integer=True)
         for axes in grid.flat[len(curves) :]:
@@ -217,20 +216,6 @@ def _check_quantiles(quantiles: tuple[float, float]) -> None:
     check(fits, "quantiles", quantiles, "two shares in [0, 1], the lower first")
 
 
-def _by_lag(logs: np.ndarray, relative: bool) -> np.ndarray:
-    """log10 of norms `[rows, lags]` from natural logarithms `[rows, time]`; NaN where a row has no such lag.
-
-    Zeros after the last gradient are padding, or come after the loss; a row of nothing but zeros is taken as it is.
-    """
-    time = logs.shape[1]
-    there = logs != -np.inf
-    after = np.where(there.any(axis=1), np.argmax(there[:, ::-1], axis=1), 0)
-    place = time - 1 - after[:, None] - np.arange(time)
-    aligned = np.where(place >= 0, np.take_along_axis(logs, np.maximum(place, 0), axis=1), np.nan) / math.log(10)
-    with np.errstate(invalid="ignore"):
-        return aligned - aligned[:, :1] if relative else aligned
-
-
 def _extremes(logs: np.ndarray):
     """The largest, the median and the smallest of each row, `[rows, lags]` from `[rows, lags, n]` in any order."""
     ordered = np.sort(logs, axis=-1)  # NaN last, and a row is all NaN or has none
@@ -252,24 +237,6 @@ def _floor(largest: list[np.ndarray]) -> float:
     finite = np.concatenate(largest)
     finite = finite[np.isfinite(finite)]
     return min(-20.0, 4 * finite.min()) if finite.size else -20.0
-
-
-def _decades(axes: Axes, curves: Iterable[np.ndarray]) -> None:
-    """Prepares the y axis for log10 of values: limits around all that is finite, ticks at powers of ten."""
-    from matplotlib.ticker import FixedLocator, MultipleLocator
-
-    finite = np.concatenate([np.ravel(curve) for curve in curves])
-    finite = finite[np.isfinite(finite)]
-    low, high = (finite.min(), finite.max()) if finite.size else (-1.0, 0.0)
-    low, high = min(low, high - 1), max(high, low + 1)
-    margin = 0.04 * (high - low)
-    axes.set_ylim(low - margin, high + margin)
-    steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
-    axes.yaxis.set_major_locator(MultipleLocator(next(step for step in steps if (high - low) / step <= 7)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:.0f}}}$")
-    if high - low < 4:
-        decades = np.arange(math.floor(low) - 1, math.ceil(high) + 1)
-        axes.yaxis.set_minor_locator(FixedLocator((decades[:, None] + np.log10(np.arange(2, 10))).ravel().tolist()))
 
 
 def _end(name: str, values: np.ndarray, stroke: style.Stroke) -> style.End:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.analysis.trajectory import Trajectory, extent, record, start
-from rnnjax.cell import Cell
+from rnnjax.cell import Cell, check_call, checked_key
 from rnnjax.errors import check
+from rnnjax.unroll import unroll
+from rnnjax.wrappers.stack import Stack
 
 Array = jax.Array
 PyTree = Any
@@ -69,15 +72,15 @@ def gate_activations(
       key: draws dropout masks, one a sequence; without one the cell is deterministic.
 
     Returns:
-      By the names in `cell.gates`, `[*batch, time, ..., units]`.
+      By the names in `cell.gates`, `[*batch, time, ..., units]`; for a `Stack` by layer and gate, "layer_0/forget".
 
     Raises:
       InputError: a cell without gates, or an argument that does not fit the cell, as in `rnnjax.unroll`.
     """
-    activations, valid = _recorded(cell, params, xs, carry, lengths, resets, key)
-    if valid is None:
-        return activations
-    return {gate: jnp.where(_fitting(valid, values), values, jnp.nan) for gate, values in activations.items()}
+    found = {}
+    for name, _, values, valid in _recorded(cell, params, xs, carry, lengths, resets, key):
+        found[name] = values if valid is None else jnp.where(_fitting(valid, values), values, jnp.nan)
+    return found
 
 
 def gate_statistics(
@@ -110,33 +113,55 @@ def gate_statistics(
       bins: how many bins of equal width the histograms have.
 
     Returns:
-      By the names in `cell.gates`.
+      By the names in `cell.gates`; for a `Stack` by layer and gate, "layer_0/forget".
 
     Raises:
       InputError: a cell without gates, bins that are no positive int, or an argument that does not fit the cell, as in
         `rnnjax.unroll`.
     """
     check(isinstance(bins, int) and not isinstance(bins, bool) and bins > 0, "bins", bins, "a positive int")
-    activations, valid = _recorded(cell, params, xs, carry, lengths, resets, key)
     axis = jax.tree.leaves(xs)[0].ndim - 2 - cell.spatial_axes
     statistics = {}
-    for gate, values in activations.items():
-        low = -1.0 if gate in cell.candidates else 0.0
+    for name, candidate, values, valid in _recorded(cell, params, xs, carry, lengths, resets, key):
+        low = -1.0 if candidate else 0.0
         edges = np.linspace(low, 1.0, bins + 1)
         mean, left, right, counts = _statistics(values, valid, axis, low, bins)
-        forget_time = 1 / (1 - mean) if gate in KEEPING and gate not in cell.candidates else None
-        statistics[gate] = GateStatistics(mean, left, right, forget_time, counts, edges)
+        keeps = name.rpartition("/")[2] in KEEPING and not candidate
+        statistics[name] = GateStatistics(mean, left, right, 1 / (1 - mean) if keeps else None, counts, edges)
     return statistics
 
 
-def _recorded(cell, params, xs, carry, lengths, resets, key) -> tuple[dict[str, Array], Array | None]:
-    """Activations `[*batch, time, ...]` by gate, and `[*batch, time]`, true where a step is no padding."""
-    check(bool(cell.gates), "cell", cell, "a cell with gates")
-    run = record(cell, params, xs, carry, lengths, resets, key)
-    valid = run.moments.valid
-    activations = _activations(cell.dynamics, run)
-    activations = {gate: activations[gate] for gate in cell.gates}  # compiled functions return dicts sorted by name
-    return activations, None if valid is None else jnp.moveaxis(valid, 0, -1)
+def _recorded(cell, params, xs, carry, lengths, resets, key) -> list[tuple[str, bool, Array, Array | None]]:
+    """Of each gate its name, whether it is a candidate, its activations `[*batch, time, ...]`, and `[*batch, time]`,
+    true where a step is no padding.
+    """
+    check_call(cell, params, xs, None)
+    found = []
+    for path, layer, params_, xs_, carry_, key_ in _layers(cell, params, xs, carry, lengths, resets, key):
+        if not layer.gates:
+            continue
+        run = record(layer, params_, xs_, carry_, lengths, resets, key_)
+        valid = None if run.moments.valid is None else jnp.moveaxis(run.moments.valid, 0, -1)
+        activations = _activations(layer.dynamics, run)
+        found += [(path + gate, gate in layer.candidates, activations[gate], valid) for gate in layer.gates]
+    check(bool(found), "cell", cell, "a cell with gates")
+    return found
+
+
+def _layers(cell, params, xs, carry, lengths, resets, key, path="") -> Iterator[tuple]:
+    """The layers of a stack, or the cell alone: a path, and each with its own parameters, inputs, carry and key."""
+    if not isinstance(cell, Stack):
+        yield path, cell, params, xs, carry, key
+        return
+    key = checked_key(key)
+    keys = [None] * len(cell.cells) if key is None else jax.random.split(key, len(cell.cells))
+    ys: list[Array] = []
+    for index, (layer, layer_key) in enumerate(zip(cell.cells, keys, strict=True)):
+        name = f"layer_{index}"
+        own, inputs, state = params[name], cell.input(xs, ys), None if carry is None else carry[index]
+        yield from _layers(layer, own, inputs, state, lengths, resets, layer_key, f"{path}{name}/")
+        if index + 1 < len(cell.cells):
+            ys.append(unroll(layer, own, inputs, state, lengths=lengths, resets=resets, key=layer_key)[1])
 
 
 def _fitting(valid: Array, values: Array) -> Array:

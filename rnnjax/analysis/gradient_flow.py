@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rnnjax.analysis import scaled
+from rnnjax.analysis.backward import Loss as Loss
+from rnnjax.analysis.backward import backward, from_loss
+from rnnjax.analysis.backward import last_output as last_output
 from rnnjax.analysis.readout import step_with_readout
 from rnnjax.analysis.trajectory import Trajectory, extent, is_moving, moved, moving, record, start
 from rnnjax.cell import Cell
-from rnnjax.errors import check
 from rnnjax.rows import select
 
 Array = jax.Array
 PyTree = Any
-Loss = Callable[[Array, PyTree], Array]
 
 
 class GradientFlow(NamedTuple):
@@ -85,41 +85,14 @@ def gradient_flow(
       InputError: a loss that is no scalar, or an argument that does not fit the cell, as in `rnnjax.unroll`.
     """
     run = record(cell, params, xs, carry, lengths, resets, key)
-    loss = functools.partial(_last_output, lengths, cell.spatial_axes) if loss is None else loss
-    value, pull = jax.vjp(lambda ys, leaves: loss(ys, moved(run.final, leaves)), run.ys, moving(run.final))
-    check(jnp.shape(value) == (), "loss", f"shape {jnp.shape(value)}", "a function that returns a scalar")
-    to_outputs, to_final = pull(jnp.ones_like(value))
-    return _backward(cell.dynamics, run, to_outputs, to_final)
-
-
-def _last_output(lengths, spatial_axes, ys, carry):
-    del carry
-    axis = -2 - spatial_axes
-    if lengths is None:
-        last = jnp.take(ys, -1, axis=axis)
-    else:
-        index = jnp.maximum(jnp.asarray(lengths) - 1, 0)  # outputs of a row of length 0 are zero
-        last = jnp.take_along_axis(ys, index.reshape(*index.shape, *(1,) * -axis), axis=axis)
-    return 0.5 * jnp.sum(jnp.square(jnp.abs(last)))
+    return _backward(cell.dynamics, run, *from_loss(cell, run, loss, lengths))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _backward(cell: Cell, run: Trajectory, to_outputs: Array, to_final: list[Array]) -> GradientFlow:
     batch_axes = len(extent(cell, run.ys)[0])
 
-    def features(leaf):
-        return tuple(range(batch_axes, leaf.ndim))
-
-    def exponent(leaves):
-        return functools.reduce(jnp.maximum, (scaled.exponent(leaf, features(leaf)) for leaf in leaves))
-
-    def scale(leaf, exponents):
-        return scaled.scale(leaf, jnp.expand_dims(exponents, features(leaf)))
-
-    def back(later, step):
-        delta, exponents = later  # J_t+1^T delta_t+1, as floats times a power of two
-        moment, to_output = step
-
+    def local(moment):
         def forward(before, probe):
             carry = moved(moment.carry, before)
             after, read = step_with_readout(cell, run.weights, start(run.initial, moment, carry), moment.drive)
@@ -129,22 +102,12 @@ def _backward(cell: Cell, run: Trajectory, to_outputs: Array, to_final: list[Arr
                 after, y = select(moment.valid, after, carry), select(moment.valid, y, jnp.zeros_like(y))
             return moving(after), y
 
-        before = moving(moment.carry)
-        _, pull = jax.vjp(forward, before, [jnp.zeros_like(leaf) for leaf in before])
-        common = jnp.maximum(exponents, exponent([to_output]))
-        cotangents = [scale(leaf, exponents - common) for leaf in delta], scale(to_output, -common)
-        passed_on, here = pull(cotangents)
-        own = exponent(passed_on)
-        passed_on = [scale(leaf, -own) for leaf in passed_on]
-        norms = [scaled.norm(leaf, common, features(leaf)) for leaf in here]
-        return (passed_on, jnp.where(own == scaled.NEVER, scaled.NEVER, own + common)), norms
+        return forward, [jnp.zeros_like(leaf) for leaf in moving(moment.carry)]
 
-    with jax.default_matmul_precision("highest"):
-        own = exponent(to_final)
-        last = [scale(leaf, -own) for leaf in to_final], own
-        steps = run.moments, jnp.moveaxis(to_outputs, batch_axes, 0)
-        _, norms = jax.lax.scan(back, last, steps, reverse=True)
-    return _flow(norms, run.final)
+    def measure(cotangents, here):
+        return [scaled.norm(leaf, cotangents.exponents, tuple(range(batch_axes, leaf.ndim))) for leaf in here]
+
+    return _flow(backward(cell, run, to_outputs, to_final, local, measure), run.final)
 
 
 def _flow(norms: list[tuple[Array, Array]], carry: PyTree) -> GradientFlow:

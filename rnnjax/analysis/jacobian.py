@@ -134,7 +134,7 @@ def _checked_lags(lags: Sequence[int], time: int) -> np.ndarray:
     return given
 
 
-def _jacobian(cell: Cell, run: Trajectory, moment: Moment) -> Array:
+def jacobian_at(cell: Cell, run: Trajectory, moment: Moment) -> Array:
     """`[*batch, n, n]` of one step, row by row of the matrix in reverse mode, for all rows of the batch at once."""
     batch_shape, _ = extent(cell, run.ys)
 
@@ -151,7 +151,7 @@ def _jacobian(cell: Cell, run: Trajectory, moment: Moment) -> Array:
 @functools.partial(jax.jit, static_argnums=0)
 def _step_jacobians(cell: Cell, run: Trajectory) -> Array:
     with jax.default_matmul_precision("highest"):
-        jacobians = jax.lax.map(lambda moment: _jacobian(cell, run, moment), run.moments)
+        jacobians = jax.lax.map(lambda moment: jacobian_at(cell, run, moment), run.moments)
     return jnp.moveaxis(jacobians, 0, -3)
 
 
@@ -166,7 +166,7 @@ def _spectrum(cell: Cell, run: Trajectory, lengths: Array | None, requested: Arr
 
     def lengthen(product, step):
         moment, wanted = step
-        jacobians = _jacobian(cell, run, moment)
+        jacobians = jacobian_at(cell, run, moment)
         jacobians = jacobians.reshape(-1, *jacobians.shape[-2:])
         product = graded.multiply(jnp.swapaxes(jacobians, -1, -2), product)  # the transpose of the product
         nothing = lambda product: jnp.zeros_like(product.t[..., 0])  # noqa: E731

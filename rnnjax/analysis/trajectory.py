@@ -68,7 +68,8 @@ def record(
     _, time = extent(cell, run.ys)
     check(time > 0, "xs", f"shape {jax.tree.leaves(xs)[0].shape}", "at least one step")
     if lengths is not None and not isinstance(lengths, jax.core.Tracer) and np.size(lengths):
-        low, high = int(np.min(lengths)), int(np.max(lengths))
+        known = np.asarray(lengths)  # inside `jit` operations of JAX are traced even on a known array
+        low, high = int(known.min()), int(known.max())
         check(low >= 0 and high <= time, "lengths", high if high > time else low, f"ints in 0..{time}, the time axis")
     return run
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rnnjax import InputError
-from rnnjax.analysis import GradientFlow, JacobianSpectrum, figures, style
+from rnnjax.analysis import GradientFlow, JacobianSpectrum, drawing, figures, style
 
 TIME = 40
 RNG = np.random.default_rng(0)
@@ -75,9 +75,9 @@ def test_a_flow_is_drawn_as_its_logarithms():
 def test_lag_counts_from_the_last_gradient_of_each_row():
     logs = np.full((2, 6), -np.inf)
     logs[0], logs[1, :3] = np.arange(6.0), np.arange(3.0)
-    by_lag = figures._by_lag(logs * np.log(10), relative=False)
+    by_lag = drawing.by_lag(logs * np.log(10), relative=False)
     np.testing.assert_allclose(by_lag, [[5, 4, 3, 2, 1, 0], [2, 1, 0, np.nan, np.nan, np.nan]])
-    relative = figures._by_lag(logs * np.log(10), relative=True)
+    relative = drawing.by_lag(logs * np.log(10), relative=True)
     np.testing.assert_allclose(relative[1, :3], [0, -1, -2])
 
 

@@ -10,7 +10,7 @@ from analysis.networks import network
 from catalog import FLOAT64, every_registered_computation
 from sequences import LENGTHS, RESETS, TIME, example, padded, run
 
-from rnnjax import GRU, LRU, LSTM, InputError
+from rnnjax import GRU, LRU, LSTM, InputError, Stack
 from rnnjax.analysis import gate_activations, gate_statistics, saturation_figure, style
 
 x64 = pytest.mark.usefixtures("x64")
@@ -101,6 +101,23 @@ def test_activations_are_those_of_each_step(entry):
     for values in found.values():
         there = ~np.isnan(np.asarray(values)).reshape(len(LENGTHS), TIME, -1).any(-1)
         np.testing.assert_array_equal(there, ~padded())
+
+
+@x64
+def test_layers_of_a_stack():
+    """Each layer is seen on the outputs of the one below it; layers without gates have none."""
+    cell = Stack((LSTM(4, precision=FLOAT64), LRU(4, precision=FLOAT64), GRU(3, precision=FLOAT64)))
+    cell, params, xs = network(cell, 6)
+    lengths, carry = jnp.array([6, 4]), jax.tree.map(lambda leaf: leaf + 0.5, cell.initial_carry((2,)))
+    found = gate_activations(cell, params, xs, carry, lengths=lengths)
+    assert list(found) == [f"layer_0/{gate}" for gate in LSTM.gates] + [f"layer_2/{gate}" for gate in GRU.gates]
+    _, below = run(Stack(cell.cells[:2]), {name: params[name] for name in ("layer_0", "layer_1")}, xs, carry[:2])
+    above = gate_activations(cell.cells[2], params["layer_2"], below, carry[2], lengths=lengths)
+    np.testing.assert_allclose(found["layer_2/update"], above["update"], rtol=1e-12)
+    statistics = gate_statistics(cell, params, xs, carry, lengths=lengths)
+    assert statistics["layer_0/forget"].forget_time is not None and statistics["layer_0/candidate"].edges[0] == -1
+    with pytest.raises(InputError, match="params"):
+        gate_activations(cell, params["layer_0"], xs)
 
 
 def test_nan_shows():

@@ -61,6 +61,27 @@ def test_capacity_of_a_linear_network_is_its_size(gain):
 
 
 @x64
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_a_ring_of_delays(noise):
+    """A gain a on a cyclic shift of n units keeps x_t-k in unit k mod n, under what it has kept since and under noise.
+
+    The orthogonal shift register of White, Lee & Sompolinsky 2004 (doi:10.1103/PhysRevLett.92.148102), with noise of
+    variance e in each unit and step: R^2_k = a^2k / (a^2j / (1 - a^2n) + e / (1 - a^2)), j = k mod n. Without noise the
+    sum is n.
+    """
+    n, square = 4, 0.8
+    ring = np.sqrt(square) * np.roll(np.eye(n), 1, axis=0)
+    cell, params, xs = reservoir(ring, 20_000, inputs=n + 1)  # the last n are the noise
+    params["kernel"] = jnp.concatenate([jnp.eye(1, n), noise**0.5 * jnp.eye(n)])
+    found = memory_capacity(cell, params, xs, max_lag=20, burn_in=100)
+    lags = np.arange(21)
+    kept = square ** (lags % n) / (1 - square**n) + noise / (1 - square)
+    np.testing.assert_allclose(found.r_squared[:, 0], square**lags / kept, atol=0.02)
+    if not noise:
+        assert np.maximum(found.r_squared[:, 0], 0).sum() == pytest.approx(n * (1 - square**21), abs=0.3)
+
+
+@x64
 def test_a_leaky_unit():
     """h' = l h + x has variance 1 / (1 - l^2), so that R^2_k = (1 - l^2) l^(2k): one unit holds one input in all."""
     cell, params, xs = reservoir(np.array([[0.9]]), 20_000)

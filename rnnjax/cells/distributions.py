@@ -8,6 +8,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from rnnjax.cells.echo_state import with_spectral_radius
 from rnnjax.errors import check, check_choice
 from rnnjax.initializers import Initializer
 
@@ -58,3 +59,36 @@ class OverWidth(Initializer):
 
     def __call__(self, key, shape, dtype=jnp.float32):
         return self.std / shape[-1] * jax.random.normal(key, shape, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sparse(Initializer):
+    """Normal weights into each unit from `connections` others at random, all scaled together to a spectral radius.
+
+    So many entries of each column of the recurrent matrix U of `h U` are not zero. "Smart tanh" of Pascanu, Mikolov &
+    Bengio 2013, arXiv:1211.5063, section 4.1.1, after the text; the authors' program has as many in each row.
+
+    Args:
+      connections: units that each unit sees, at most all.
+      spectral_radius: largest modulus of an eigenvalue.
+
+    Raises:
+      InputError: a number out of range, or a block that is not square.
+    """
+
+    connections: int = 15
+    spectral_radius: float = 0.95
+
+    def __post_init__(self):
+        valid = isinstance(self.connections, int) and self.connections >= 1
+        check(valid, "Sparse.connections", self.connections, "an int >= 1")
+        check(self.spectral_radius >= 0, "Sparse.spectral_radius", self.spectral_radius, "a number >= 0")
+
+    def __call__(self, key, shape, dtype=jnp.float32):
+        square = len(shape) == 2 and shape[0] == shape[1]
+        check(square, "Sparse", f"shape {shape}", "a square block: it initialises recurrent kernels")
+        weight_key, place_key = jax.random.split(key)
+        rank = jnp.argsort(jnp.argsort(jax.random.uniform(place_key, shape), axis=0), axis=0)
+        wide = jnp.promote_types(dtype, jnp.float32)
+        weights = jax.random.normal(weight_key, shape, wide) * (rank < self.connections)
+        return with_spectral_radius(weights, self.spectral_radius).astype(dtype)

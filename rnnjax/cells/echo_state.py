@@ -96,7 +96,7 @@ class EchoState(UnitCell):
         )
         return {
             "kernel": uniform(kernel_key, in_features, self.features),
-            "recurrent_kernel": _with_spectral_radius(weights, self.spectral_radius).astype(dtype),
+            "recurrent_kernel": with_spectral_radius(weights, self.spectral_radius).astype(dtype),
             "bias": uniform(bias_key, self.features),
         }
 
@@ -128,7 +128,7 @@ def spectral_radius(matrix: Array) -> Array:
     return jnp.exp(log)
 
 
-def _with_spectral_radius(matrix: Array, radius: float) -> Array:
+def with_spectral_radius(matrix: Array, radius: float) -> Array:
     """The matrix, scaled. One whose eigenvalues are all zero, which no factor helps, is left as it is."""
     own, size = spectral_radius(matrix), jnp.linalg.norm(matrix)
     none = own <= 1e-3 * size

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cell import Cell
+from rnnjax.initializers import Initializer
 from rnnjax.unroll import unroll
 
 Array = jax.Array
@@ -26,11 +27,13 @@ class RecurrentReadout(nn.Module):
       cell: any cell or wrapper; its parameters lie under "cell".
       outputs: width of the readout; its parameters lie under "readout".
       many_to_one: whether a row has one output or one a step.
+      readout_init: initialiser of the readout's kernel; `None` is LeCun normal.
     """
 
     cell: Cell
     outputs: int
     many_to_one: bool = True
+    readout_init: Initializer | None = None
 
     @nn.compact
     def __call__(
@@ -50,9 +53,14 @@ class RecurrentReadout(nn.Module):
         params = self.param("cell", self.cell.init, inputs.shape[-1])
         key = self.make_rng("dropout") if self.has_rng("dropout") else None
         carry, ys = unroll(self.cell, params, inputs, carry, lengths=lengths, key=key)
-        if self.many_to_one:
-            ys = ys[..., -1, :] if lengths is None else last_valid(ys, lengths)
-        return carry, nn.Dense(self.outputs, name="readout", param_dtype=ys.dtype)(ys)
+        ys = read_steps(ys, lengths) if self.many_to_one else ys
+        start = self.readout_init or nn.initializers.lecun_normal()
+        return carry, nn.Dense(self.outputs, name="readout", kernel_init=start, param_dtype=ys.dtype)(ys)
+
+
+def read_steps(ys: Array, lengths: Array | None) -> Array:
+    """What a many-to-one readout reads: each row's last valid step, the last one where `lengths` is `None`."""
+    return ys[..., -1, :] if lengths is None else last_valid(ys, lengths)
 
 
 def last_valid(ys: Array, lengths: Array) -> Array:

@@ -4,13 +4,14 @@ from rnnjax.training.config import Config
 from rnnjax.training.devices import split_over_devices
 from rnnjax.training.fit import History, evaluate, fit, make_chunk
 from rnnjax.training.optimizer import Optimizer, make_optimizer
+from rnnjax.training.regularizers import Flossing, Pascanu, Regularizer
 from rnnjax.training.seeds import STRATEGIES, fit_seeds, over_runs
 from rnnjax.training.state import TrainState, initial_state, make_model
-from rnnjax.training.train import Run, evaluate_run, train
+from rnnjax.training.train import Run, evaluate_run, restore_run, train
 from rnnjax.training.update import make_update
 
 __all__ = [
-    "STRATEGIES", "Config", "History", "Optimizer", "Run", "TrainState", "evaluate", "evaluate_run", "fit",
-    "fit_seeds", "initial_state", "make_chunk", "make_model", "make_optimizer", "make_update", "over_runs",
-    "split_over_devices", "train",
+    "STRATEGIES", "Config", "Flossing", "History", "Optimizer", "Pascanu", "Regularizer", "Run", "TrainState",
+    "evaluate", "evaluate_run", "fit", "fit_seeds", "initial_state", "make_chunk", "make_model", "make_optimizer",
+    "make_update", "over_runs", "restore_run", "split_over_devices", "train",
 ]  # fmt: skip

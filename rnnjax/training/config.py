@@ -7,8 +7,10 @@ import numbers
 
 from rnnjax.cell import Cell
 from rnnjax.errors import check
+from rnnjax.initializers import Initializer
 from rnnjax.tasks import Task
 from rnnjax.training.optimizer import Optimizer
+from rnnjax.training.regularizers import Regularizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +33,13 @@ class Config:
       explosion_threshold: a gradient whose global norm exceeds this, before clipping, counts as exploded.
       nonfinite_limit: an update with a gradient that is not finite is skipped; after this many in a row the run has
         diverged and stops.
+      regularizer: `Pascanu` or `Flossing`: a term of the cell's parameters, whose gradient is added to that of the loss
+        before the clipping.
+      readout_init: initialiser of the readout's kernel; `None` is LeCun normal.
 
     Raises:
-      InputError: a number out of range, or `evaluate_every` that does not divide `steps`.
+      InputError: a number out of range, `evaluate_every` that does not divide `steps`, or a regulariser that has no
+        meaning for the cell.
     """
 
     task: Task
@@ -49,6 +55,8 @@ class Config:
     patience: int | None = None
     explosion_threshold: float = 1e3
     nonfinite_limit: int = 20
+    regularizer: Regularizer | None = None
+    readout_init: Initializer | None = None
 
     def __post_init__(self):
         check(isinstance(self.task, Task), "Config.task", self.task, "a task")
@@ -66,8 +74,14 @@ class Config:
         threshold = self.explosion_threshold
         valid = isinstance(threshold, numbers.Real) and threshold > 0
         check(valid, "Config.explosion_threshold", threshold, "a number > 0")
+        for field, kind in (("regularizer", Regularizer), ("readout_init", Initializer)):
+            given = getattr(self, field)
+            expected = f"{'a regulariser' if kind is Regularizer else 'an initialiser'}, or None"
+            check(given is None or isinstance(given, kind), f"Config.{field}", given, expected)
+        if self.regularizer is not None:
+            self.regularizer.check_cell(self.cell, self.task.in_features)
 
     @property
     def dynamics(self) -> Config:
         """The run without where it starts from: equal for runs that can share one compiled program."""
-        return dataclasses.replace(self, cell=self.cell.dynamics)
+        return dataclasses.replace(self, cell=self.cell.dynamics, readout_init=None)

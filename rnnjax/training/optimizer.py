@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from typing import Any, NamedTuple
 
@@ -40,9 +41,13 @@ class Optimizer:
         added to the gradient (L2) in the others.
       gradient_noise: eta of Gaussian gradient noise with variance eta / (1 + t)^0.55 (Neelakantan et al. 2015,
         arXiv:1511.06807).
+      rate_factors: pairs of a parameter's name, or that of a group ("cell", "readout"), and what its learning rate is
+        multiplied with: `(("skew", 0.1),)` gives the orthogonal matrix of an ExpRNN a tenth of the others' rate. Where
+        several names lie above a parameter, their factors are multiplied; 0 keeps a parameter as it is.
 
     Raises:
-      InputError: an unknown name, or a number out of range.
+      InputError: an unknown name, or a number out of range. That a model has a parameter of each name in `rate_factors`
+        is checked as its training starts.
     """
 
     name: str = "adam"
@@ -60,6 +65,7 @@ class Optimizer:
     eps: float = 1e-8
     weight_decay: float = 0.0
     gradient_noise: float = 0.0
+    rate_factors: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self):
         check_choice("Optimizer.name", self.name, ("sgd", "momentum", "rmsprop", "adam", "adamw"))
@@ -76,6 +82,9 @@ class Optimizer:
             check(_is_number(given) and 0 <= given < 1, f"Optimizer.{field}", given, "a number in [0, 1)")
         valid = self.decay is None or (_is_number(self.decay) and 0 < self.decay < 1)
         check(valid, "Optimizer.decay", self.decay, "a number in (0, 1), or None")
+        given = self.rate_factors
+        valid = isinstance(given, tuple) and all(map(_is_rate_factor, given))
+        check(valid, "Optimizer.rate_factors", given, "pairs of a parameter's name and a number >= 0")
 
 
 def schedule(config: Optimizer, steps: int) -> optax.Schedule:
@@ -137,7 +146,36 @@ def make_optimizer(config: Optimizer, steps: int, key: Array | None = None) -> o
         chain.append(optax.add_noise(config.gradient_noise, 0.55, jax.random.key(0) if key is None else key))
     decay = [optax.add_decayed_weights(config.weight_decay, mask=_kernels)] if config.weight_decay else []
     chain += [rule, *decay] if config.name == "adamw" else [*decay, rule]
+    chain += [scale_by_name(dict(config.rate_factors))] if config.rate_factors else []
     return optax.chain(*chain, optax.scale_by_learning_rate(schedule(config, steps)))
+
+
+def scale_by_name(factors: dict[str, float]) -> optax.GradientTransformation:
+    """Multiplies the updates of named parameters, or of all parameters in a named group, by a factor each.
+
+    Raises:
+      InputError: from `init`, a name that no parameter and no group has.
+    """
+
+    def init(params):
+        names = {name for path, _ in jax.tree_util.tree_leaves_with_path(params) for name in _names(path)}
+        for name in factors:
+            check(name in names, "Optimizer.rate_factors", name, "one of " + ", ".join(sorted(names)))
+        return optax.EmptyState()
+
+    def update(updates, state, params=None):
+        del params
+
+        def scale(path, leaf):
+            return leaf * math.prod(factors.get(name, 1.0) for name in _names(path))
+
+        return jax.tree_util.tree_map_with_path(scale, updates), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _names(path: tuple[Any, ...]) -> list[str]:
+    return [str(getattr(entry, "key", getattr(entry, "name", entry))) for entry in path]
 
 
 def _rmsprop(config: Optimizer) -> optax.GradientTransformation:
@@ -147,6 +185,11 @@ def _rmsprop(config: Optimizer) -> optax.GradientTransformation:
 
 def _is_number(given: Any) -> bool:
     return isinstance(given, numbers.Real) and not isinstance(given, bool)
+
+
+def _is_rate_factor(given: Any) -> bool:
+    pair = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str) and _is_number(given[1])
+    return pair and 0 <= given[1] < float("inf")
 
 
 def _kernels(params: PyTree) -> PyTree:

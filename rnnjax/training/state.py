@@ -47,7 +47,7 @@ class TrainState(NamedTuple):
 
 def make_model(config: Config) -> RecurrentReadout:
     """The model of a run."""
-    return RecurrentReadout(config.cell, config.task.outputs, config.task.many_to_one)
+    return RecurrentReadout(config.cell, config.task.outputs, config.task.many_to_one, config.readout_init)
 
 
 def initial_state(key: Array, config: Config) -> TrainState:

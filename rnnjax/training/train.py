@@ -31,7 +31,8 @@ class Run(NamedTuple):
       state: final states, with a leading axis over seeds.
       records: one a seed and evaluation, as in metrics.jsonl: "step", "seed", means over the updates since the last
         evaluation in which a target counted ("loss", "grad_norm", "update_norm", "clip_rate"), "grad_norm_max", counts
-        ("nonfinite", "exploded"), "validation" with the task's metrics, and "seconds" of the host's clock.
+        ("nonfinite", "exploded"), "validation" with the task's metrics, and "seconds" of the host's clock; with a
+        regulariser also the mean of its values, "regularizer".
       summary: a dict a seed: "seed", "steps", "solved_at" (or `None`), "best", "diverged", "exploded" and "nonfinite"
         (numbers of updates).
     """
@@ -100,7 +101,7 @@ def train(
         writer = summary_writer(str(folder.path / "tensorboard")) if summary_writer else None
         checkpoints = Checkpoints(folder.checkpoints, keep=keep, mode=config.task.mode)
     if state is None:
-        state = over_runs(functools.partial(initial_state, config=config), "serial")(keys)
+        state = _starter(config)(keys)
     records = list(folder.records()) if folder else []
     latest = {record["seed"]: _number(record["validation"][config.task.metric]) for record in records}
 
@@ -151,11 +152,30 @@ def evaluate_run(out: str | os.PathLike, split: str = "test", which: str = "best
     Raises:
       InputError: no run's folder, no checkpoint, a damaged one, or an unknown split or choice.
     """
-    check_choice("which", which, ("best", "latest"))
     check_choice("split", split, ("validation", "test"))
+    config, seeds, state, step = restore_run(out, which)
+    metrics = over_runs(functools.partial(evaluate, config=config.dynamics, split=split), "serial")(state.params)
+    named = {name: np.asarray(value, float) for name, value in metrics.items()}
+    return [{"seed": seed, **{name: float(of[i]) for name, of in named.items()}} for i, seed in enumerate(seeds)], step
+
+
+def restore_run(out: str | os.PathLike, which: str = "best") -> tuple[Config, tuple[int, ...], TrainState, int]:
+    """What a finished or interrupted run has left: its configuration, its seeds, its states and their update number.
+
+    Args:
+      out: the run's folder.
+      which: the "best" checkpoint on the validation split, or the "latest".
+
+    Returns:
+      The configuration, the seeds, the state with a leading axis over seeds, and the number of updates.
+
+    Raises:
+      InputError: no run's folder, no checkpoint, a damaged one, or an unknown choice.
+    """
+    check_choice("which", which, ("best", "latest"))
     folder = RunFolder(out)
     saved = _read(folder)
-    config, seeds = saved["config"], saved["seeds"]
+    config, seeds = saved["config"], tuple(saved["seeds"])
     if not folder.checkpoints.is_dir():
         raise InputError("run folder", str(folder.path), "a folder with checkpoints")
     checkpoints = Checkpoints(folder.checkpoints, mode=config.task.mode)
@@ -165,9 +185,7 @@ def evaluate_run(out: str | os.PathLike, split: str = "test", which: str = "best
     abstract = jax.eval_shape(lambda keys: jax.vmap(lambda key: initial_state(key, config))(keys), keys_of(seeds))
     state = checkpoints.restore(step, abstract)
     checkpoints.close()
-    metrics = over_runs(functools.partial(evaluate, config=config.dynamics, split=split), "serial")(state.params)
-    named = {name: np.asarray(value, float) for name, value in metrics.items()}
-    return [{"seed": seed, **{name: float(of[i]) for name, of in named.items()}} for i, seed in enumerate(seeds)], step
+    return config, seeds, state, step
 
 
 @functools.lru_cache(maxsize=64)
@@ -181,6 +199,11 @@ def _chunk(config: Config, strategy: str, devices: int) -> Callable[[TrainState]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *outcomes)
 
     return serial
+
+
+@functools.lru_cache(maxsize=64)
+def _starter(config: Config) -> Callable[[jax.Array], TrainState]:
+    return over_runs(functools.partial(initial_state, config=config), "serial")
 
 
 def _open(folder, config, seeds, resume, overwrite, abstract):
@@ -229,6 +252,7 @@ def _records(history: History, seeds, running, step: int, seconds: float) -> lis
             "exploded": int(updates["exploded"][i].sum()),
             "validation": {name: float(value[i]) for name, value in evaluations.items()},
             "seconds": round(seconds, 3),
+            **({"regularizer": mean("regularizer", i)} if "regularizer" in updates else {}),
         }
         for i, seed in enumerate(seeds)
         if running[i]

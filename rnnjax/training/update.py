@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
+from rnnjax.models.readout import read_steps
 from rnnjax.tasks import Batch
 from rnnjax.training.batches import windows
 from rnnjax.training.config import Config
 from rnnjax.training.optimizer import clipped, make_optimizer
+from rnnjax.training.regularizers import Pass, add_penalty
 from rnnjax.training.state import TrainState, make_model
 
 Array = jax.Array
@@ -31,7 +34,8 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
       A pure function `(state, batch) -> (state, metrics)`. Metrics, all scalars: "loss", "grad_norm" (global, before
       clipping), "update_norm", "clipped" (0 or 1), "nonfinite" (1 where the update was skipped for its gradient),
       "exploded" (1 where the norm exceeded the threshold, or was not finite) and "counted" (0 where no target counted:
-      loss and norms are then zero and say nothing).
+      loss and norms are then zero and say nothing). With a regulariser also its value, without the weight, as
+      "regularizer"; the norms are then those of the gradient of both.
     """
     model, optimizer = make_model(config), make_optimizer(config.optimizer, config.steps)
     full_rows = not config.task.variable_length and not config.truncation
@@ -45,11 +49,29 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         lengths = None if full_rows else batch.lengths
         outcome: Any = model.apply({"params": params}, batch.inputs, lengths, carry, rngs={"dropout": key})
         carry, outputs = outcome
-        share = 1.0
-        if axis is not None:  # devices may hold different numbers of targets that count
-            count = batch.mask.sum()
-            share = count / jnp.maximum(jax.lax.pmean(count, axis), 1e-9)
-        return config.task.loss(outputs, batch) * share, carry
+        return config.task.loss(outputs, batch) * share(batch), carry
+
+    def share(batch):
+        if axis is None:
+            return 1.0
+        count = batch.mask.sum()  # devices may hold different numbers of targets that count
+        return count / jnp.maximum(jax.lax.pmean(count, axis), 1e-9)
+
+    def regularized(regularizer, state, batch, key, gradients):
+        lengths = None if full_rows else batch.lengths
+        devices = 1 if axis is None else jax.lax.axis_size(axis)
+        part = share(batch) / devices  # of the loss over the whole batch
+        readout = nn.Dense(config.task.outputs)
+
+        def own_loss(ys, _):
+            ys = read_steps(ys, lengths) if config.task.many_to_one else ys
+            outputs: Any = readout.apply({"params": state.params["readout"]}, ys)
+            return config.task.loss(outputs, batch) * part
+
+        # The key that the model draws from `key`, so that the masks are those of the loss.
+        drawn = nn.apply(lambda module: module.make_rng("dropout"), model)({}, rngs={"dropout": key})
+        given = Pass(batch.inputs, own_loss, state.carry, lengths, drawn, axis)
+        return add_penalty(regularizer, config.cell, state.params, gradients, state.step, given)
 
     def update(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step // windows(config))  # a mask a sequence
@@ -57,9 +79,12 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
             key = jax.random.fold_in(key, jax.lax.axis_index(axis))
         (value, carry), gradients = jax.value_and_grad(loss, has_aux=True)(state.params, state.carry, batch, key)
         counts = batch.mask.sum() > 0
+        penalty = None
+        if config.regularizer is not None:
+            penalty, gradients = regularized(config.regularizer, state, batch, key, gradients)
         gradients = trained(gradients)
         if axis is not None:
-            value, gradients = jax.lax.pmean((value, gradients), axis)
+            value, gradients, penalty = jax.lax.pmean((value, gradients, penalty), axis)
             counts = jax.lax.psum(counts, axis) > 0
         norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(norm) & jnp.isfinite(value)
@@ -79,6 +104,7 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
             "exploded": ~(norm <= config.explosion_threshold),
             "counted": counts,
         }
+        metrics |= {} if penalty is None else {"regularizer": penalty}
         diverged = state.diverged | (nonfinite >= config.nonfinite_limit)
         state = state._replace(
             step=state.step + 1,

@@ -239,6 +239,31 @@ def test_each_seed_has_its_own_noise(small, start):
     assert not np.any(first[0] == first[2])
 
 
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adamw"])
+def test_a_factor_of_the_rate_scales_every_update_of_its_parameter(name):
+    """From equal parameters each first update is the factor times that of a run without; the others stay the same."""
+    plain, _ = steps_of(Optimizer(name, 0.1, weight_decay=0.2))
+    scaled, _ = steps_of(Optimizer(name, 0.1, weight_decay=0.2, rate_factors=(("kernel", 0.25),)))
+    frozen, _ = steps_of(Optimizer(name, 0.1, weight_decay=0.2, rate_factors=(("kernel", 0.0),)))
+    moved, whole = (np.asarray(after["kernel"][0]) - PARAMS["kernel"] for after in (scaled, plain))
+    np.testing.assert_allclose(moved, 0.25 * whole, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(scaled["bias"], plain["bias"])
+    np.testing.assert_array_equal(frozen["kernel"][-1], np.asarray(PARAMS["kernel"], np.float32))
+
+
+def test_a_factor_holds_for_a_group_and_unknown_names_are_named():
+    """A group's factor is that of all parameters in it, times their own; a name that is nowhere is an error."""
+    params = {"cell": {"skew": jnp.ones(2), "bias": jnp.ones(2)}, "readout": {"bias": jnp.ones(2)}}
+    chain = make_optimizer(Optimizer("sgd", 1.0, rate_factors=(("cell", 0.5), ("bias", 0.1))), 1)
+    updates, _ = chain.update(params, chain.init(params), params)
+    found = [
+        float(updates[group][leaf][0]) for group, leaf in (("cell", "skew"), ("cell", "bias"), ("readout", "bias"))
+    ]
+    np.testing.assert_allclose(found, [-0.5, -0.05, -0.1], rtol=1e-6)
+    with pytest.raises(InputError, match=r"rate_factors: got 'skw', expected one of bias, cell, readout, skew"):
+        make_optimizer(Optimizer("sgd", 1.0, rate_factors=(("skw", 0.1),)), 1).init(params)
+
+
 @pytest.mark.parametrize(
     ("field", "given"),
     [
@@ -260,6 +285,9 @@ def test_each_seed_has_its_own_noise(small, start):
         ("decay", 0.0),
         ("decay", 1.0),
         ("decay", "much"),
+        ("rate_factors", (("bias", -1.0),)),
+        ("rate_factors", (("bias",),)),
+        ("rate_factors", {"bias": 0.1}),
     ],
 )
 def test_a_bad_value_is_named(field, given):

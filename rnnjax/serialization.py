@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
+import sys
 from typing import Any
 
-from rnnjax.errors import InputError
+from rnnjax.errors import InputError, check
+
+_OWN = ("rnnjax", "experiments")
 
 
 def to_json(value: Any) -> Any:
@@ -34,7 +37,8 @@ def from_json(value: Any, argument: str = "configuration") -> Any:
     """The configuration that `to_json` wrote. Lists come back as tuples.
 
     Raises:
-      InputError: naming `argument`, where the JSON was not written by `to_json`, or by another version of a class.
+      InputError: naming `argument`, where the JSON was not written by `to_json`, or by another version of a class; or
+        where it names a class of a module that is neither of this library nor imported yet.
     """
     if isinstance(value, list):
         return tuple(from_json(item, argument) for item in value)
@@ -51,11 +55,16 @@ def from_json(value: Any, argument: str = "configuration") -> Any:
 
 
 def _dataclass(name: Any, argument: str) -> type:
+    """The class of that name. A file must not make this process import, and so run, what it names."""
+    expected = "the name of a class, as module:Class"
+    module, _, qualname = name.partition(":") if isinstance(name, str) else ("", "", "")
+    check(all(part.isidentifier() for part in (*module.split("."), qualname)), argument, name, expected)
+    known = module in sys.modules or module.partition(".")[0] in _OWN
+    check(known, argument, name, f"a class of this library, or of a module that was imported (import {module})")
     try:
-        module, _, qualname = name.partition(":")
         cls = getattr(importlib.import_module(module), qualname)
-    except (AttributeError, ImportError, TypeError, ValueError):
-        raise InputError(argument, name, "the name of a class, as module:Class") from None
+    except (AttributeError, ImportError):
+        raise InputError(argument, name, expected) from None
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise InputError(argument, name, "the name of a dataclass")
     return cls

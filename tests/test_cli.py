@@ -85,7 +85,7 @@ def test_train_evaluate_and_the_folder(tmp_path, capsys):
 def test_options_reach_the_configuration():
     """Each option of `train` ends up where it belongs."""
     from rnnjax import Chrono, Dropout, Stack
-    from rnnjax.cli import Train
+    from rnnjax.commands.train import Train
 
     config = Train("temporal_order", "gru", 5, layers=2, chrono=30, dropout=0.2, task_option=("symbols=3",)).config()
     assert isinstance(config.cell, Stack) and len(config.cell.cells) == 2

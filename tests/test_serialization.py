@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import sys
 
 import pytest
 from catalog import CELLS
@@ -40,8 +42,8 @@ from rnnjax.initializers import (
     Uniform,
 )
 from rnnjax.serialization import from_json, to_json
+from rnnjax.tasks import MNIST, Adding, CopyMemory, Digits, EmbeddedReber, FlipFlop, Latch, NoiseFreeLag, TemporalOrder
 from rnnjax.tasks import REGISTRY as TASK_CLASSES
-from rnnjax.tasks import Adding, CopyMemory, Digits, Latch, TemporalOrder
 from rnnjax.training import Config, Optimizer
 
 
@@ -84,6 +86,10 @@ TASKS = [
     Digits(),
     Digits("row"),
     Digits("pixel", permuted=True),
+    MNIST("a folder", permuted=True),
+    FlipFlop(),
+    NoiseFreeLag(),
+    EmbeddedReber(),
 ]
 
 OPTIMIZERS = [
@@ -174,7 +180,7 @@ def text(**fields):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"type": "no_such_module:Class"}, ["'no_such_module:Class'", "module:Class"]),
+        ({"type": "no_such_module:Class"}, ["'no_such_module:Class'", "import no_such_module"]),
         ({"type": "rnnjax.cells.lstm:NoSuchCell"}, ["NoSuchCell", "module:Class"]),
         ({"type": "rnnjax.cells.lstm"}, ["'rnnjax.cells.lstm'", "module:Class"]),
         ({"type": ".lstm:LSTM"}, ["'.lstm:LSTM'", "module:Class"]),
@@ -199,3 +205,19 @@ def test_what_was_not_written_here_is_refused(value, words):
         from_json(value, "config.json")
     for word in words:
         assert word in str(raised.value), raised.value
+
+
+def test_reading_imports_nothing_that_a_file_names(tmp_path, monkeypatch):
+    """A configuration from somebody else runs no code of theirs; one's own classes are read once they are imported."""
+    (tmp_path / "somebody.py").write_text(
+        "import dataclasses\n\n@dataclasses.dataclass(frozen=True)\nclass Own:\n    n: int = 1\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="import somebody"):
+        from_json({"type": "somebody:Own", "n": 2})
+    assert "somebody" not in sys.modules
+    own = importlib.import_module("somebody").Own(3)
+    try:
+        assert passed_through(own) == own
+    finally:
+        del sys.modules["somebody"]

@@ -15,15 +15,40 @@ from typing import Any
 
 from rnnjax.errors import check, check_choice
 from rnnjax.tasks.adding import Adding
+from rnnjax.tasks.characters import Characters
 from rnnjax.tasks.copy_memory import CopyMemory
 from rnnjax.tasks.digits import Digits
+from rnnjax.tasks.embedded_reber import EmbeddedReber
+from rnnjax.tasks.flip_flop import FlipFlop
 from rnnjax.tasks.latch import Latch
+from rnnjax.tasks.mnist import MNIST
+from rnnjax.tasks.noise_free_lag import NoiseFreeLag
+from rnnjax.tasks.piano_roll import PianoRoll
 from rnnjax.tasks.task import Batch, Task
 from rnnjax.tasks.temporal_order import TemporalOrder
 
-__all__ = ["REGISTRY", "Adding", "Batch", "CopyMemory", "Digits", "Latch", "Task", "TemporalOrder", "get"]
+__all__ = [
+    "MNIST",
+    "REGISTRY",
+    "Adding",
+    "Batch",
+    "Characters",
+    "CopyMemory",
+    "Digits",
+    "EmbeddedReber",
+    "FlipFlop",
+    "Latch",
+    "NoiseFreeLag",
+    "PianoRoll",
+    "Task",
+    "TemporalOrder",
+    "get",
+]
 
-REGISTRY: dict[str, type[Task]] = {task.name: task for task in (Adding, CopyMemory, TemporalOrder, Latch, Digits)}
+REGISTRY: dict[str, type[Task]] = {
+    task.name: task
+    for task in (Adding, CopyMemory, TemporalOrder, Latch, Digits, EmbeddedReber, NoiseFreeLag, MNIST, FlipFlop)
+}
 
 
 def get(name: str, **options: Any) -> Task:

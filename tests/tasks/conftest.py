@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from rnnjax.tasks import Adding, CopyMemory, Digits, Latch, Task, TemporalOrder
+from rnnjax.tasks import Adding, CopyMemory, Digits, EmbeddedReber, FlipFlop, Latch, NoiseFreeLag, Task, TemporalOrder
 
 ROWS = 10_000  # one size throughout: every sampler is compiled once
 
@@ -21,6 +21,9 @@ CASES = [
     *(Latch(length=20, variant=variant, informative=2) for variant in Latch.variants),
     Digits("row"),
     Digits("pixel", permuted=True),
+    EmbeddedReber(14),
+    *(NoiseFreeLag(6, variant) for variant in NoiseFreeLag.variants),
+    FlipFlop(12, pulse=0.25),
 ]
 
 
@@ -64,7 +67,8 @@ def oracle():
     def outputs(task, batch):
         if np.issubdtype(batch.targets.dtype, np.integer):
             return 60 * np.eye(task.outputs, dtype=np.float32)[batch.targets]
-        return 60 * (2 * batch.targets - 1) if batch.targets.shape[-1] > 1 else batch.targets
+        bits = batch.targets.shape[-1] > 1 and task.name != "flip_flop"
+        return 60 * (2 * batch.targets - 1) if bits else batch.targets
 
     return outputs
 

@@ -15,6 +15,12 @@ def known(task, batch):
     rows = np.arange(len(batch.lengths))
     if task.name == "copy_memory":
         return np.arange(task.time) - batch.lengths[:, None]  # how far it is to the end; -1, -2 ... are valid steps
+    if task.name == "embedded_reber":
+        return batch.inputs.argmax(-1)
+    if task.name == "noise_free_lag":
+        return np.broadcast_to(np.arange(task.time), batch.mask.shape)
+    if task.name == "flip_flop":
+        return ((batch.inputs + 1) @ 3 ** np.arange(task.bits)).astype(int)
     last = batch.inputs[rows, batch.lengths - 1]
     if task.name == "temporal_order":
         return last.argmax(-1)
@@ -32,7 +38,7 @@ def fit(task, batch):
     mean = np.stack([np.bincount(index, column, KNOWN) for column in each.T], -1) / counts[:, None]
     if classes:
         return np.log(np.maximum(mean, 1e-30))
-    return np.log(mean + 1e-30) - np.log(1 - mean + 1e-30) if task.name == "copy_memory" else mean
+    return np.log(mean + 1e-30) - np.log(1 - mean + 1e-30) if task.name in ("copy_memory", "embedded_reber") else mean
 
 
 def score(task, table, batch, measure):

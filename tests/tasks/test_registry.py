@@ -7,7 +7,17 @@ from rnnjax.tasks import REGISTRY, Adding, Digits, Task, get
 
 
 def test_every_task_is_found_by_its_name():
-    assert list(REGISTRY) == ["adding", "copy_memory", "temporal_order", "latch", "digits"]
+    assert list(REGISTRY) == [
+        "adding",
+        "copy_memory",
+        "temporal_order",
+        "latch",
+        "digits",
+        "embedded_reber",
+        "noise_free_lag",
+        "mnist",
+        "flip_flop",
+    ]
     for name, task in REGISTRY.items():
         assert task.name == name and issubclass(task, Task) and get(name) == task()
 

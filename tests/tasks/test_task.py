@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import InputError
-from rnnjax.tasks import REGISTRY, Adding, CopyMemory, Digits, Latch, TemporalOrder, get
+from rnnjax.tasks import (
+    REGISTRY,
+    Adding,
+    CopyMemory,
+    Digits,
+    EmbeddedReber,
+    FlipFlop,
+    Latch,
+    NoiseFreeLag,
+    TemporalOrder,
+    get,
+)
 
 ONE_OF_EACH = [
     Adding(30, "hs97"),
@@ -16,6 +27,9 @@ ONE_OF_EACH = [
     TemporalOrder(20, 3, "hs97"),
     Latch(20, "two_sequence", informative=2),
     Digits("row"),
+    EmbeddedReber(14),
+    NoiseFreeLag(6, "2b"),
+    FlipFlop(12, pulse=0.25),
 ]
 
 

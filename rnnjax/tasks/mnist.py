@@ -1,0 +1,131 @@
+"""MNIST, read pixel by pixel or row by row: from the files as they are distributed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from rnnjax.errors import check
+from rnnjax.tasks.losses import cross_entropy, masked_mean, misclassified
+from rnnjax.tasks.mnist_files import SIDE, read
+from rnnjax.tasks.synthetic import integers, random_words
+from rnnjax.tasks.task import SPLITS, Array, Batch, Task, check_draw, check_evaluation
+
+_PERMUTATION_SEED = 92916
+
+
+@dataclasses.dataclass(frozen=True)
+class MNIST(Task):
+    """Which digit is it? 70,000 grey images of 28 by 28 pixels, ten classes, as sequences.
+
+    | order | steps | features |
+    |---|---|---|
+    | `pixel` | 784, left to right and top to bottom | 1 |
+    | `row` | 28, top to bottom | 28 |
+
+    The files are not part of the library: `data` names the folder that holds them, either the four of the original
+    distribution (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`,
+    `t10k-labels-idx1-ubyte`, each as it is or with the ending `.gz`) or `mnist.npz` with the arrays `x_train`,
+    `y_train`, `x_test` and `y_test`. They are read when the first batch is drawn.
+
+    Grey values are scaled from 0..255 to [0, 1]. Of the training images the last twentieth is held out: 57,000 images
+    for training, 3000 for validation, 10,000 for the test, sizes as in the code of Rusch et al. 2022,
+    arXiv:2110.04744, which draws the 3000 at random. `sample` draws with replacement from a split; `evaluation` gives
+    a split whole. Pixels stay bytes until they are drawn.
+
+    Loss: cross-entropy in nats.
+
+    Baseline, "memoryless" meaning a predictor that ignores the inputs: ln 10. The classes are almost but not exactly
+    balanced; to know their frequencies saves less than 0.002 nats. (In pixel order the last pixel is blank in nearly
+    all images, so that the last input tells nothing.)
+
+    Solved: accuracy >= 0.95, a choice of this library.
+
+    Args:
+      data: the folder with the files.
+      order: `pixel` or `row`.
+      permuted: for `pixel`: show the pixels in one fixed random order, the same for all images. It is that of the code
+        of Lezcano-Casado & Martinez-Rubio 2019, arXiv:1901.08428 (NumPy's `RandomState(92916)`); other papers drew
+        others.
+
+    Raises:
+      InputError: an unknown order, `permuted` that is not a bool, or `permuted` with `order="row"`; where data is
+        drawn, a folder without the files, or a file that is not what it should be.
+
+    Source: LeCun et al. 1998, doi:10.1109/5.726791; pixel by pixel and permuted: Le, Jaitly & Hinton 2015,
+    arXiv:1504.00941.
+    """
+
+    name: ClassVar[str] = "mnist"
+    source: ClassVar[str] = (
+        "LeCun et al. 1998, doi:10.1109/5.726791; as sequences Le, Jaitly & Hinton 2015, arXiv:1504.00941"
+    )
+    metric: ClassVar[str] = "accuracy"
+    mode: ClassVar[Literal["min", "max"]] = "max"
+
+    data: str = ""
+    order: str = "pixel"
+    permuted: bool = False
+
+    def __post_init__(self):
+        check(isinstance(self.data, str), "MNIST.data", self.data, "the path of a folder, as a string")
+        self._check_choice("order", ("pixel", "row"))
+        check(isinstance(self.permuted, bool), "MNIST.permuted", self.permuted, "a bool")
+        check(not (self.permuted and self.order == "row"), "MNIST.permuted", True, 'False with order="row"')
+
+    @property
+    def in_features(self) -> int:
+        return 1 if self.order == "pixel" else SIDE
+
+    @property
+    def outputs(self) -> int:
+        return 10
+
+    @property
+    def time(self) -> int:
+        return SIDE * SIDE // self.in_features
+
+    @property
+    def baseline(self) -> float:
+        return math.log(10)
+
+    def sample(self, key: Array, batch_size: int, split: str = "train") -> Batch:
+        check_draw(batch_size, split)
+        images, labels = read(self.data)[split]
+        rows = integers(random_words(jax.random.fold_in(key, SPLITS.index(split)), batch_size), 0, len(labels))
+        return self._batch(jnp.asarray(images)[rows], jnp.asarray(labels)[rows])
+
+    def evaluation(self, split: str = "validation", size: int = 1000) -> Batch:
+        """All images of a split, once each, in the order of the files, whatever `size` is.
+
+        Raises:
+          InputError: a split other than "validation" and "test", or a size below 1.
+        """
+        check_evaluation(split, size)
+        return self._batch(*map(jnp.asarray, read(self.data)[split]))
+
+    def _batch(self, images: Array, labels: Array) -> Batch:
+        if self.permuted:
+            images = images[:, np.random.RandomState(_PERMUTATION_SEED).permutation(SIDE * SIDE)]
+        images = images.astype(jnp.float32).reshape(-1, self.time, self.in_features) / 255
+        ones = jnp.ones(len(labels), jnp.float32)
+        return Batch(images, labels, ones, jnp.full(len(labels), self.time, jnp.int32))
+
+    def target_loss(self, outputs: Array, batch: Batch) -> Array:
+        return cross_entropy(outputs, batch.targets)
+
+    def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
+        """The "loss" and the "accuracy"."""
+        loss = self.loss(outputs, batch)
+        return {"loss": loss, "accuracy": masked_mean(1 - misclassified(outputs, batch.targets), batch.mask)}
+
+    def solved(self, metrics: Mapping[str, ArrayLike]) -> Array:
+        """Accuracy of at least 0.95."""
+        return jnp.asarray(metrics["accuracy"]) >= 0.95

@@ -36,7 +36,7 @@ class Config:
 
     length: int = 500
     hidden: int = 32
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1)
     batch_size: int = 20
     steps: int = 3000
     indrnn_steps: int = 9000
@@ -210,7 +210,8 @@ EXPERIMENT = Experiment(
     "MNIST. AntisymmetricRNN: epsilon and gamma 0.01. That, tanh (orthogonal start), LSTM (forget bias 1) and "
     "GRU: Adam 0.001, global norm clipped at 1.",
     deviations=(
-        "`laptop` has a quarter of the papers' units, less than half of their batches and a tenth of their updates.",
+        "`laptop` has a quarter of the papers' units, less than half of their batches and a tenth of their updates, "
+        "and two seeds.",
         "The IndRNN's code clips the gradient within the recursion at 10, which is not done here; u is bounded where "
         "it is used, not after the update.",
         "expRNN and AntisymmetricRNN have no adding problem in their papers: they are shown and not judged, and so is "

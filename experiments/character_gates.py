@@ -254,7 +254,7 @@ PAPER = "Karpathy, Johnson & Fei-Fei 2015, arXiv:1506.02078"
 def _unit_claim(name: str, statement: str) -> Claim:
     return Claim(
         statement,
-        f"{PAPER}, abstract and Figure 2",
+        f"{PAPER}, abstract (the figure of cells was not seen)",
         "interpretable cells that keep track of line lengths, quotes and brackets",
         lambda s: _followed(s, name),
         lambda s: _found(s, name),
@@ -266,7 +266,7 @@ def _unit_claim(name: str, statement: str) -> Claim:
 CLAIMS = (
     Claim(
         "The gated networks predict characters better than the tanh network.",
-        f"{PAPER}, Table 1 and section 4.1",
+        f"{PAPER}, as quoted in a second source",
         "LSTM and GRU both significantly outperform the RNN",
         lambda s: "; ".join(f"{name} {_listed(_losses(s, name))}" for name in s["networks"]) + " nats a character",
         lambda s: max(_losses(s, "LSTM") + _losses(s, "GRU")) < min(_losses(s, "tanh")),

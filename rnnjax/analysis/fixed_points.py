@@ -96,7 +96,8 @@ def fixed_points(
       starts: how many of the visited states to start from, drawn without replacement; all, if there are not so many.
       noise: standard deviation of Gaussian noise on the starts, to find points beside the run.
       tolerance: the largest q of a point that is returned. 1e-10 for fixed points in float32; more, 1e-4 say, for slow
-        points as well, and much less in float64.
+        points as well, and much less in float64, in which points far from zero, as of cell states that count, are found
+        where float32 is too coarse for them.
       distance: root mean square over units of the difference below which two points are one.
       iterations: the most steps of the minimiser.
       lengths: `[*batch]` ints, the valid steps of each row of the run.

@@ -17,8 +17,8 @@ class Train:
     """Train a cell on a task."""
 
     task: tyro.conf.Positional[str]
-    """Name of the task: adding, copy_memory, temporal_order, latch, digits, embedded_reber, noise_free_lag, flip_flop, or
-    mnist with --task-option data=FOLDER."""
+    """Name of the task: adding, copy_memory, temporal_order, latch, digits, embedded_reber, noise_free_lag, flip_flop,
+    or mnist with --task-option data=FOLDER."""
     cell: str = "lstm"
     """Name of the cell: see `rnnjax cells`; also irnn."""
     hidden: int = 64

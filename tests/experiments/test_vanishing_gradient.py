@@ -40,6 +40,7 @@ def outcome(tmp_path_factory):
     return result, printed.getvalue().splitlines(), folder
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_network_on_every_task(outcome):
     """Each of the seven networks is trained on each task with each seed, and all of it is on record."""
@@ -54,6 +55,7 @@ def test_every_network_on_every_task(outcome):
         assert len(row["digits"]["test_accuracy"]) == 2 and len(row["adding 10"]["best"]) == 2
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_report_holds_everything(outcome):
     """The report is one file: claims, figures as inline SVG without clashing ids, no reference to elsewhere."""

@@ -167,8 +167,8 @@ EXPERIMENT = Experiment(
     deviations=(
         "No paper publishes this ladder on this task: the claims carry a prescription and a result over to it.",
         "The paper has RMSprop without clipping; Adam with clipping is the protocol of this library's pilot runs.",
-        "That a forget bias of 1 closes the gap to the GRU (Jozefowicz et al. 2015) was a claim until it had been run; 1 "
-        "of 3 seeds against 0 of 3 is a close call, which is shown and not judged.",
+        "That a forget bias of 1 closes the gap to the GRU (Jozefowicz et al. 2015) was a claim until it had been run; "
+        "1 of 3 seeds against 0 of 3 is a close call, which is shown and not judged.",
         "How the other parameters start (orthogonal recurrent kernels a gate) is this library's, not the paper's.",
     ),
 )

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
-from rnnjax.errors import check
-from rnnjax.tasks.losses import cross_entropy, masked_mean, misclassified
-from rnnjax.tasks.synthetic import integers, random_words
-from rnnjax.tasks.task import SPLITS, Array, Batch, Task, check_draw, check_evaluation
+from rnnjax.tasks.images import ImageTask
+from rnnjax.tasks.task import Array
 
 _SIDE = 8
 _HELD_OUT = 300
@@ -25,7 +18,7 @@ _PERMUTATION_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class Digits(Task):
+class Digits(ImageTask):
     """Which digit is it? 1797 grey images of 8 by 8 pixels, ten classes, as sequences.
 
     | order | steps | features |
@@ -62,63 +55,17 @@ class Digits(Task):
         "Alpaydin & Kaynak 1998, UCI Optical Recognition of Handwritten Digits, bundled with scikit-learn; "
         "as sequences after Le, Jaitly & Hinton 2015, arXiv:1504.00941"
     )
-    metric: ClassVar[str] = "accuracy"
-    mode: ClassVar[Literal["min", "max"]] = "max"
+    side: ClassVar[int] = _SIDE
+    enough: ClassVar[float] = 0.9
 
     order: str = "pixel"
     permuted: bool = False
 
-    def __post_init__(self):
-        self._check_choice("order", ("pixel", "row"))
-        check(isinstance(self.permuted, bool), "Digits.permuted", self.permuted, "a bool")
-        check(not (self.permuted and self.order == "row"), "Digits.permuted", True, 'False with order="row"')
+    def read(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        return _read(self, split)
 
-    @property
-    def in_features(self) -> int:
-        return 1 if self.order == "pixel" else _SIDE
-
-    @property
-    def outputs(self) -> int:
-        return 10
-
-    @property
-    def time(self) -> int:
-        return _SIDE * _SIDE // self.in_features
-
-    @property
-    def baseline(self) -> float:
-        return math.log(10)
-
-    def sample(self, key: Array, batch_size: int, split: str = "train") -> Batch:
-        check_draw(batch_size, split)
-        images, labels = _read(self, split)
-        rows = integers(random_words(jax.random.fold_in(key, SPLITS.index(split)), batch_size), 0, len(labels))
-        return self._batch(jnp.asarray(images)[rows], jnp.asarray(labels)[rows])
-
-    def evaluation(self, split: str = "validation", size: int = 1000) -> Batch:
-        """All 300 images of a split, once each, in a fixed order, whatever `size` is.
-
-        Raises:
-          InputError: a split other than "validation" and "test", or a size below 1.
-        """
-        check_evaluation(split, size)
-        return self._batch(*map(jnp.asarray, _read(self, split)))
-
-    def _batch(self, images: Array, labels: Array) -> Batch:
-        ones = jnp.ones(len(labels), jnp.float32)
-        return Batch(images, labels, ones, jnp.full(len(labels), self.time, jnp.int32))
-
-    def target_loss(self, outputs: Array, batch: Batch) -> Array:
-        return cross_entropy(outputs, batch.targets)
-
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
-        """The "loss" and the "accuracy"."""
-        loss = self.loss(outputs, batch)
-        return {"loss": loss, "accuracy": masked_mean(1 - misclassified(outputs, batch.targets), batch.mask)}
-
-    def solved(self, metrics: Mapping[str, ArrayLike]) -> Array:
-        """Accuracy of at least 0.9."""
-        return jnp.asarray(metrics["accuracy"]) >= 0.9
+    def shown(self, images: Array) -> Array:
+        return images
 
 
 @functools.lru_cache(maxsize=16)

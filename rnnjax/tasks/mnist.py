@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from rnnjax.errors import check
-from rnnjax.tasks.losses import cross_entropy, masked_mean, misclassified
+from rnnjax.tasks.images import ImageTask
 from rnnjax.tasks.mnist_files import SIDE, read
-from rnnjax.tasks.synthetic import integers, random_words
-from rnnjax.tasks.task import SPLITS, Array, Batch, Task, check_draw, check_evaluation
+from rnnjax.tasks.task import Array
 
 _PERMUTATION_SEED = 92916
 
 
 @dataclasses.dataclass(frozen=True)
-class MNIST(Task):
+class MNIST(ImageTask):
     """Which digit is it? 70,000 grey images of 28 by 28 pixels, ten classes, as sequences.
 
     | order | steps | features |
@@ -67,8 +62,8 @@ class MNIST(Task):
     source: ClassVar[str] = (
         "LeCun et al. 1998, doi:10.1109/5.726791; as sequences Le, Jaitly & Hinton 2015, arXiv:1504.00941"
     )
-    metric: ClassVar[str] = "accuracy"
-    mode: ClassVar[Literal["min", "max"]] = "max"
+    side: ClassVar[int] = SIDE
+    enough: ClassVar[float] = 0.95
 
     data: str = ""
     order: str = "pixel"
@@ -76,56 +71,12 @@ class MNIST(Task):
 
     def __post_init__(self):
         check(isinstance(self.data, str), "MNIST.data", self.data, "the path of a folder, as a string")
-        self._check_choice("order", ("pixel", "row"))
-        check(isinstance(self.permuted, bool), "MNIST.permuted", self.permuted, "a bool")
-        check(not (self.permuted and self.order == "row"), "MNIST.permuted", True, 'False with order="row"')
+        super().__post_init__()
 
-    @property
-    def in_features(self) -> int:
-        return 1 if self.order == "pixel" else SIDE
+    def read(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        return read(self.data)[split]
 
-    @property
-    def outputs(self) -> int:
-        return 10
-
-    @property
-    def time(self) -> int:
-        return SIDE * SIDE // self.in_features
-
-    @property
-    def baseline(self) -> float:
-        return math.log(10)
-
-    def sample(self, key: Array, batch_size: int, split: str = "train") -> Batch:
-        check_draw(batch_size, split)
-        images, labels = read(self.data)[split]
-        rows = integers(random_words(jax.random.fold_in(key, SPLITS.index(split)), batch_size), 0, len(labels))
-        return self._batch(jnp.asarray(images)[rows], jnp.asarray(labels)[rows])
-
-    def evaluation(self, split: str = "validation", size: int = 1000) -> Batch:
-        """All images of a split, once each, in the order of the files, whatever `size` is.
-
-        Raises:
-          InputError: a split other than "validation" and "test", or a size below 1.
-        """
-        check_evaluation(split, size)
-        return self._batch(*map(jnp.asarray, read(self.data)[split]))
-
-    def _batch(self, images: Array, labels: Array) -> Batch:
+    def shown(self, images: Array) -> Array:
         if self.permuted:
             images = images[:, np.random.RandomState(_PERMUTATION_SEED).permutation(SIDE * SIDE)]
-        images = images.astype(jnp.float32).reshape(-1, self.time, self.in_features) / 255
-        ones = jnp.ones(len(labels), jnp.float32)
-        return Batch(images, labels, ones, jnp.full(len(labels), self.time, jnp.int32))
-
-    def target_loss(self, outputs: Array, batch: Batch) -> Array:
-        return cross_entropy(outputs, batch.targets)
-
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
-        """The "loss" and the "accuracy"."""
-        loss = self.loss(outputs, batch)
-        return {"loss": loss, "accuracy": masked_mean(1 - misclassified(outputs, batch.targets), batch.mask)}
-
-    def solved(self, metrics: Mapping[str, ArrayLike]) -> Array:
-        """Accuracy of at least 0.95."""
-        return jnp.asarray(metrics["accuracy"]) >= 0.95
+        return images.astype(jnp.float32).reshape(-1, self.time, self.in_features) / 255

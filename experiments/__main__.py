@@ -10,9 +10,9 @@ from typing import Annotated
 
 import tyro
 
-from experiments.experiment import NAMES, Experiment, load
-from experiments.page import TableRow, collect, print_table, write_page
-from experiments.runner import configured, finished, run_experiment
+from experiments.harness.experiment import NAMES, Experiment, load
+from experiments.harness.page import TableRow, collect, print_table, write_page
+from experiments.harness.runner import configured, finished, run_experiment
 from rnnjax.cli import run_command
 from rnnjax.errors import InputError, check, check_choice
 

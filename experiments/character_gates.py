@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.character_units import SIGNALS, correlations, settling, signal
-from experiments.claims import Claim
-from experiments.evidence import curves, summarize
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, summarize
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
+from experiments.parts.character_units import SIGNALS, correlations, settling, signal
 from rnnjax import GRU, LSTM, Cell, Elman
 from rnnjax.analysis import gate_statistics, visited_states
 from rnnjax.tasks import Characters

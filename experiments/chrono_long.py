@@ -7,10 +7,10 @@ import math
 import statistics
 from typing import Any
 
-from experiments.claims import Claim
-from experiments.evidence import curves, results_table, summarize, verdict
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, results_table, summarize, verdict
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
 from rnnjax import LSTM, Cell, Chrono
 from rnnjax.tasks import Adding, CopyMemory, Task
 from rnnjax.training import Config as TrainConfig

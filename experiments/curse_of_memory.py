@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.experiment import Experiment, Outcome, Section
+from experiments.harness.claims import Claim
+from experiments.harness.experiment import Experiment, Outcome, Section
 from rnnjax import LRU, IndRNN, unroll
 from rnnjax.training.run_folder import RunFolder
 

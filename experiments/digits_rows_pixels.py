@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.accuracy import accuracy_figure, held_out_accuracy
-from experiments.claims import Claim
-from experiments.evidence import curves
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.published_mnist import DISAGREEMENT, published_table, published_values
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
+from experiments.parts.accuracy import accuracy_figure, held_out_accuracy
+from experiments.parts.published_mnist import DISAGREEMENT, published_table, published_values
 from rnnjax import GRU, LEM, LSTM, Cell, Elman
 from rnnjax.tasks import Digits
 from rnnjax.training import Config as TrainConfig

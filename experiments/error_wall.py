@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.evidence import wilson
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.single_unit import Unit
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import wilson
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.parts.single_unit import Unit
 from rnnjax.analysis import Landscape, landscape_figure, style, surface_figure
 from rnnjax.training.run_folder import RunFolder
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.evidence import curves, summarize
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, summarize
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
 from rnnjax import GRU, LSTM, Cell, Elman, Precision, unroll
 from rnnjax.analysis import fixed_points, principal_components, visited_states
 from rnnjax.analysis.states import leaves_of

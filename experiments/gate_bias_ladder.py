@@ -6,10 +6,10 @@ import dataclasses
 import math
 from typing import Any
 
-from experiments.claims import Claim
-from experiments.evidence import curves, every_solved, none_solved, results_table, summarize, verdict
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, every_solved, none_solved, results_table, summarize, verdict
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
 from rnnjax import GRU, LSTM, Cell, Chrono
 from rnnjax.tasks import TemporalOrder
 from rnnjax.training import Config as TrainConfig

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.claims import Claim
-from experiments.delayed_xor import DelayedXor
-from experiments.evidence import curves, every_solved, faster, results_table, summarize, verdict
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.jobs import run_jobs
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, every_solved, faster, results_table, summarize, verdict
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.jobs import run_jobs
+from experiments.parts.delayed_xor import DelayedXor
 from rnnjax import Elman
 from rnnjax.analysis import flossing_loss, jacobian_spectrum, lyapunov_spectrum
 from rnnjax.initializers import Normal

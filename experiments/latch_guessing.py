@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 
-from experiments.claims import Claim
-from experiments.evidence import every_solved, none_solved, results_table, summarize
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.guessing import random_search
-from experiments.jobs import run_jobs
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import every_solved, none_solved, results_table, summarize
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.jobs import run_jobs
+from experiments.harness.sweep import Arm, sweep
+from experiments.parts.guessing import random_search
 from rnnjax import LSTM, Elman
 from rnnjax.tasks import Latch
 from rnnjax.training import Config as TrainConfig

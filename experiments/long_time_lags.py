@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.jobs import run_jobs
-from experiments.trials_1997 import learn, rows
+from experiments.harness.claims import Claim
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.jobs import run_jobs
+from experiments.parts.trials_1997 import learn, rows
 from rnnjax.errors import check
 from rnnjax.training.run_folder import RunFolder
 

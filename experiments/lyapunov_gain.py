@@ -9,9 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.jobs import run_jobs
+from experiments.harness.claims import Claim
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.jobs import run_jobs
 from rnnjax import CTRNN, Elman
 from rnnjax.analysis import entropy_rate, kaplan_yorke_dimension, lyapunov_spectrum
 from rnnjax.training.run_folder import RunFolder

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.experiment import Experiment, Outcome, Section
+from experiments.harness.claims import Claim
+from experiments.harness.experiment import Experiment, Outcome, Section
 from rnnjax import Elman, Precision
 from rnnjax.analysis import gradient_flow, jacobian_spectrum
 from rnnjax.initializers import Orthogonal

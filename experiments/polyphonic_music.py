@@ -7,10 +7,10 @@ import pathlib
 import tempfile
 from typing import Any
 
-from experiments.claims import Claim
-from experiments.evidence import curves
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.jobs import run_jobs
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.jobs import run_jobs
 from rnnjax import GRU, LSTM, Cell, Elman
 from rnnjax.errors import check
 from rnnjax.tasks import PianoRoll

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.evidence import curves, every_solved, none_solved, results_table, summarize, verdict
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, every_solved, none_solved, results_table, summarize, verdict
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
 from rnnjax import Cell, MinGRU, MinLSTM
 from rnnjax.tasks import CopyMemory
 from rnnjax.training import Config as TrainConfig

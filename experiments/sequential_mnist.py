@@ -6,13 +6,13 @@ import dataclasses
 import statistics
 from typing import Any
 
-from experiments.accuracy import accuracy_figure, held_out_accuracy
-from experiments.claims import Claim
-from experiments.evidence import curves
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.mnist_settings import settings
-from experiments.published_mnist import DISAGREEMENT, published_table, published_values
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
+from experiments.parts.accuracy import accuracy_figure, held_out_accuracy
+from experiments.parts.mnist_settings import settings
+from experiments.parts.published_mnist import DISAGREEMENT, published_table, published_values
 from rnnjax.errors import check_choice
 from rnnjax.tasks import MNIST
 from rnnjax.tasks.mnist_files import read

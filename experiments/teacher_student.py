@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.claims import Claim
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.jobs import run_jobs
-from experiments.linear_students import LADDER, RNN, Student, initial_params, outputs, sample, student, teacher
+from experiments.harness.claims import Claim
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.jobs import run_jobs
+from experiments.parts.linear_students import LADDER, RNN, Student, initial_params, outputs, sample, student, teacher
 from rnnjax.training.run_folder import RunFolder
 
 

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from experiments.claims import Claim
-from experiments.evidence import by_seed, results_table, summarize
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import by_seed, results_table, summarize
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
 from rnnjax import Elman
 from rnnjax.analysis.figures_success import success_figure, updates_figure
 from rnnjax.cells.distributions import Sparse

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.evidence import curves, every_solved, results_table, summarize, verdict
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.sweep import Arm, sweep
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, every_solved, results_table, summarize, verdict
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.sweep import Arm, sweep
 from rnnjax import Elman
 from rnnjax.analysis.figures import learning_curves_figure
 from rnnjax.errors import check

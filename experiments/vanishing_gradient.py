@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.claims import Claim
-from experiments.evidence import curves, every_solved, faster, none_solved
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.jobs import run_jobs
+from experiments.harness.claims import Claim
+from experiments.harness.evidence import curves, every_solved, faster, none_solved
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.jobs import run_jobs
 from rnnjax import GRU, LSTM, Cell, Chrono, Elman
 from rnnjax.analysis import gradient_flow, jacobian_spectrum
 from rnnjax.tasks import Adding, Digits, Task, TemporalOrder

@@ -4,9 +4,9 @@ import contextlib
 import io
 import json
 
-from experiments.claims import judge
-from experiments.evidence import summarize
-from experiments.report import write_report
+from experiments.harness.claims import judge
+from experiments.harness.evidence import summarize
+from experiments.harness.report import write_report
 from rnnjax.serialization import from_json, to_json
 from rnnjax.training.run_folder import RunFolder, environment
 

@@ -95,4 +95,4 @@ def _load() -> tuple[np.ndarray, np.ndarray]:
     except ImportError as error:
         raise ImportError("the task 'digits' needs scikit-learn: pip install scikit-learn") from error
     pixels, labels = load_digits(return_X_y=True)
-    return (pixels / 16).astype(np.float32), labels.astype(np.int32)
+    return np.asarray(pixels, np.float32) / 16, np.asarray(labels, np.int32)

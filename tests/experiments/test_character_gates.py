@@ -5,7 +5,7 @@ import pytest
 from made_up_runs import end_to_end, held, presets_survive, row
 
 from experiments.character_gates import EXPERIMENT, Config, run
-from experiments.character_units import SIGNALS, correlations, signal
+from experiments.parts.character_units import SIGNALS, correlations, signal
 from rnnjax.errors import InputError
 from rnnjax.training.run_folder import RunFolder
 

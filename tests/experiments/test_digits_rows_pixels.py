@@ -4,7 +4,7 @@ import pytest
 from made_up_runs import end_to_end, held, presets_survive
 
 from experiments.digits_rows_pixels import EXPERIMENT, NETWORKS, ORDERS, Config
-from experiments.published_mnist import PUBLISHED, published_table, published_values
+from experiments.parts.published_mnist import PUBLISHED, published_table, published_values
 
 
 def summary(tanh, others):

@@ -7,7 +7,7 @@ import pytest
 from made_up_runs import end_to_end, held, presets_survive
 
 from experiments.error_wall import EXPERIMENT, Config, places, unit
-from experiments.single_unit import Unit
+from experiments.parts.single_unit import Unit
 
 
 def summary(

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from made_up_runs import end_to_end, held, presets_survive, row
 
-from experiments.delayed_xor import DelayedXor
 from experiments.gradient_flossing import EXPERIMENT, Config, condition
+from experiments.parts.delayed_xor import DelayedXor
 from rnnjax import InputError
 
 

@@ -6,8 +6,8 @@ import jax
 import pytest
 
 from experiments import latch_guessing
-from experiments.claims import judge
-from experiments.guessing import random_search
+from experiments.harness.claims import judge
+from experiments.parts.guessing import random_search
 from rnnjax.serialization import from_json, to_json
 from rnnjax.tasks import Latch
 from rnnjax.training.run_folder import RunFolder

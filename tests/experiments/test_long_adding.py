@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made_up_runs import end_to_end, held, presets_survive, row
 
-from experiments.bounded_indrnn import BoundedIndRNN, indrnn_layers
-from experiments.bounded_indrnn import held as bounded
 from experiments.long_adding import EXPERIMENT, PRESETS, Config, networks
+from experiments.parts.bounded_indrnn import BoundedIndRNN, indrnn_layers
+from experiments.parts.bounded_indrnn import held as bounded
 from rnnjax import IndRNN
 from rnnjax.errors import InputError
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from experiments import long_time_lags
-from experiments.claims import judge
-from experiments.trials_1997 import rows
+from experiments.harness.claims import judge
+from experiments.parts.trials_1997 import rows
 from rnnjax.errors import InputError
 from rnnjax.serialization import from_json, to_json
 from rnnjax.training.run_folder import RunFolder

@@ -4,7 +4,7 @@ import pytest
 from made_up_mnist import write_idx
 from made_up_runs import end_to_end, held, presets_survive
 
-from experiments.mnist_settings import settings
+from experiments.parts.mnist_settings import settings
 from experiments.sequential_mnist import EXPERIMENT, NETWORKS, ORDERS, PRESETS, Config, training_of
 from rnnjax.errors import InputError
 from rnnjax.training.run_folder import RunFolder

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_up_runs import end_to_end, held, presets_survive
 
-from experiments.linear_students import LADDER, RNN, initial_params, outputs, sample, student, teacher
+from experiments.parts.linear_students import LADDER, RNN, initial_params, outputs, sample, student, teacher
 from experiments.teacher_student import EXPERIMENT, Config
 
 MEMORIES = (0.36, 0.99)

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from experiments import temporal_order_clipping as subject
-from experiments.claims import judge
-from experiments.experiment import load
-from experiments.runner import run_experiment
+from experiments.harness.claims import judge
+from experiments.harness.experiment import load
+from experiments.harness.runner import run_experiment
 from rnnjax.serialization import from_json, to_json
 from rnnjax.training import Pascanu
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import temporal_order_paper as subject
-from experiments.claims import judge
-from experiments.experiment import load
-from experiments.runner import run_experiment
+from experiments.harness.claims import judge
+from experiments.harness.experiment import load
+from experiments.harness.runner import run_experiment
 from rnnjax import InputError
 from rnnjax.serialization import from_json, to_json
 

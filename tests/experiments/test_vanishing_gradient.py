@@ -9,9 +9,9 @@ import pytest
 
 from experiments import vanishing_gradient
 from experiments.__main__ import main
-from experiments.claims import judge
-from experiments.experiment import NAMES, load
-from experiments.report import write_report
+from experiments.harness.claims import judge
+from experiments.harness.experiment import NAMES, load
+from experiments.harness.report import write_report
 from rnnjax.training.run_folder import RunFolder, environment
 
 TINY = vanishing_gradient.Config(

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.network_1997 import Lesson, MemoryBlocks, RecurrentUnit, outputs, present
-from experiments.trials_1997 import rows
+from experiments.parts.network_1997 import Lesson, MemoryBlocks, RecurrentUnit, outputs, present
+from experiments.parts.trials_1997 import rows
 from rnnjax import LSTM1997, Precision, unroll
 from rnnjax.errors import InputError
 

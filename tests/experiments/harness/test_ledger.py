@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.jobs import run_jobs
-from experiments.ledger import Ledger
+from experiments.harness.jobs import run_jobs
+from experiments.harness.ledger import Ledger
 
 
 def square(number):

@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from experiments.experiment import Experiment
-from experiments.runner import read_summary
+from experiments.harness.experiment import Experiment
+from experiments.harness.runner import read_summary
 from rnnjax.errors import check
 from rnnjax.training.run_folder import write_json
 

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.evidence import by_seed, curves, every_solved, faster, none_solved, results_table, summarize, verdict
+from experiments.harness.evidence import (
+    by_seed,
+    curves,
+    every_solved,
+    faster,
+    none_solved,
+    results_table,
+    summarize,
+    verdict,
+)
 from rnnjax import InputError
 from rnnjax.analysis.intervals import wilson
 

@@ -8,11 +8,11 @@ import pathlib
 import time
 from typing import Any
 
-from experiments.claims import judge
-from experiments.experiment import Experiment, Section
-from experiments.jobs import workers
-from experiments.ledger import Ledger
-from experiments.report import write_report
+from experiments.harness.claims import judge
+from experiments.harness.experiment import Experiment, Section
+from experiments.harness.jobs import workers
+from experiments.harness.ledger import Ledger
+from experiments.harness.report import write_report
 from rnnjax.errors import InputError, check
 from rnnjax.training.run_folder import RunFolder, environment, write_json
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import jax
 
-from experiments.evidence import summarize, verdict
-from experiments.jobs import run_jobs
+from experiments.harness.evidence import summarize, verdict
+from experiments.harness.jobs import run_jobs
 from rnnjax.errors import check
 from rnnjax.training import Config as TrainConfig
 from rnnjax.training import train

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from experiments.claims import Claim
+from experiments.harness.claims import Claim
 from rnnjax.errors import check_choice
 from rnnjax.report import Section
 from rnnjax.training.run_folder import RunFolder

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.network_1997 import Lesson, MemoryBlocks, Network, RecurrentUnit, outputs, present
+from experiments.parts.network_1997 import Lesson, MemoryBlocks, Network, RecurrentUnit, outputs, present
 from rnnjax.tasks import Adding, EmbeddedReber, Latch, NoiseFreeLag, TemporalOrder
 from rnnjax.tasks.embedded_reber import predicted, spell
 from rnnjax.tasks.synthetic import SyntheticTask

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from experiments.ledger import Ledger
+from experiments.harness.ledger import Ledger
 
 
 def run_jobs(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from experiments.experiment import Experiment
+from experiments.harness.experiment import Experiment
 from rnnjax.report import folded, page, section, table
 
 

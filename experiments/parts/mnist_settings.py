@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments.bounded_indrnn import indrnn_layers
+from experiments.parts.bounded_indrnn import indrnn_layers
 from rnnjax import GRU, LEM, LRU, LSTM, URNN, AntisymmetricRNN, Cell, CoRNN, Elman, ExpRNN
 from rnnjax.initializers import Uniform
 from rnnjax.training import Optimizer

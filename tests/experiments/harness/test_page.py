@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from experiments import experiment as registry
-from experiments import page
 from experiments.__main__ import main
-from experiments.claims import Claim
-from experiments.experiment import Experiment, Outcome, Section
-from experiments.runner import finished, run_experiment
+from experiments.harness import experiment as registry
+from experiments.harness import page
+from experiments.harness.claims import Claim
+from experiments.harness.experiment import Experiment, Outcome, Section
+from experiments.harness.runner import finished, run_experiment
 from rnnjax import InputError
 from rnnjax.serialization import from_json, to_json
 

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 
 from rnnjax.cell import Cell
 from rnnjax.cells import get
-from rnnjax.errors import check
+from rnnjax.errors import InputError, check
 from rnnjax.models.readout import read_steps
+from rnnjax.tasks import Task
 
 Array = jax.Array
 PyTree = Any
@@ -117,6 +118,8 @@ def trained(run: str | os.PathLike, *, which: str = "best", seed: int | None = N
 
     check(isinstance(rows, int) and rows > 0, "rows", rows, "a positive int")
     config, seeds, state, step = restore_run(run, which)
+    if not isinstance(config.task, Task):
+        raise InputError("run", str(run), f"a run of a task; `rnnjax report` shows one of {config.task.name!r}")
     seed = seeds[0] if seed is None else seed
     check(seed in seeds, "seed", seed, f"a seed of the run, one of {', '.join(map(str, seeds))}")
     place, task = seeds.index(seed), config.task

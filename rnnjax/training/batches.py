@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from rnnjax.tasks import Batch
+from rnnjax.applications import Application
+from rnnjax.tasks import Batch, Task
 from rnnjax.training.config import Config
 from rnnjax.training.state import TrainState
 
@@ -13,12 +14,15 @@ Array = jax.Array
 
 
 def windows(config: Config) -> int:
-    """How many updates a batch of sequences takes: its windows of truncated back-propagation."""
+    """How many updates follow each other before the state starts anew: the windows of a batch of sequences."""
+    if isinstance(config.task, Application):
+        return config.task.windows(config.batch_size)
     return 1 if config.truncation is None else -(-config.task.time // config.truncation)
 
 
 def next_batch(state: TrainState, config: Config) -> Batch:
     """The batch of the next update. With truncation a batch serves `windows(config)` updates, a window each."""
+    assert isinstance(config.task, Task), "an application's batches come from its pipeline"
     count = windows(config)
     key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step // count)
     batch = config.task.sample(key, config.batch_size)
@@ -29,7 +33,7 @@ def next_batch(state: TrainState, config: Config) -> Batch:
 
 def hand_on(state: TrainState, config: Config) -> TrainState:
     """The state with the carry that the next update starts from: the last one, or the initial one at a new batch."""
-    if config.truncation is None:
+    if not config.hands_on:
         return state
     initial = config.cell.initial_carry(jax.tree.leaves(state.carry)[0].shape[:1])
     fresh = state.step % windows(config) == 0

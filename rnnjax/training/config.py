@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import numbers
 
+from rnnjax.applications import Application
 from rnnjax.cell import Cell
 from rnnjax.errors import check
 from rnnjax.initializers import Initializer
@@ -15,19 +16,21 @@ from rnnjax.training.regularizers import Regularizer
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A training run of a cell with a linear readout on a task.
+    """A training run: of a cell with a linear readout on a task, or of an application's model on its data.
 
     Args:
-      task: what is learned.
+      task: what is learned: a task, whose batches are drawn inside the compiled program, or an application, whose
+        batches come from a pipeline.
       cell: the recurrent layer.
       optimizer: clipping, noise, optimiser and schedule.
       steps: updates, at most.
       batch_size: rows an update.
       truncation: window of truncated back-propagation through time, in steps (Williams & Peng 1990, doi:10.1162/
         neco.1990.2.4.490): each window is an update of its own, and hands its carry to the next; `None` goes through
-        the whole sequence. A window in which no target counts leaves the parameters as they are.
+        the whole sequence. A window in which no target counts leaves the parameters as they are. Of tasks only: an
+        application says itself what an update sees.
       evaluate_every: updates between evaluations on the validation split; a divisor of `steps`.
-      evaluation_size: rows of an evaluation, where the task makes them.
+      evaluation_size: rows of an evaluation, where the task makes them; real data are evaluated whole.
       stop_when_solved: whether to stop at the first evaluation that meets the task's criterion.
       patience: stop after this many evaluations without a better value of the task's metric; `None` never does.
       explosion_threshold: a gradient whose global norm exceeds this, before clipping, counts as exploded.
@@ -38,11 +41,11 @@ class Config:
       readout_init: initialiser of the readout's kernel; `None` is LeCun normal.
 
     Raises:
-      InputError: a number out of range, `evaluate_every` that does not divide `steps`, or a regulariser that has no
-        meaning for the cell.
+      InputError: a number out of range, `evaluate_every` that does not divide `steps`, a regulariser that has no
+        meaning for the cell, or an option that an application does not have.
     """
 
-    task: Task
+    task: Task | Application
     cell: Cell
     optimizer: Optimizer = Optimizer()
     _: dataclasses.KW_ONLY
@@ -59,7 +62,7 @@ class Config:
     readout_init: Initializer | None = None
 
     def __post_init__(self):
-        check(isinstance(self.task, Task), "Config.task", self.task, "a task")
+        check(isinstance(self.task, Task | Application), "Config.task", self.task, "a task or an application")
         check(isinstance(self.cell, Cell), "Config.cell", self.cell, "a cell")
         check(isinstance(self.optimizer, Optimizer), "Config.optimizer", self.optimizer, "an Optimizer")
         for field in ("steps", "batch_size", "evaluate_every", "evaluation_size", "nonfinite_limit"):
@@ -78,8 +81,17 @@ class Config:
             given = getattr(self, field)
             expected = f"{'a regulariser' if kind is Regularizer else 'an initialiser'}, or None"
             check(given is None or isinstance(given, kind), f"Config.{field}", given, expected)
-        if self.regularizer is not None:
+        if isinstance(self.task, Application):
+            for field in ("truncation", "regularizer", "readout_init"):
+                given = getattr(self, field)
+                check(given is None, f"Config.{field}", given, f"None with the application {self.task.name!r}")
+        elif self.regularizer is not None:
             self.regularizer.check_cell(self.cell, self.task.in_features)
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether an update starts from the state in which the one before it ended."""
+        return self.truncation is not None or (isinstance(self.task, Application) and self.task.stateful)
 
     @property
     def dynamics(self) -> Config:

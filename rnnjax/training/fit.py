@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax.tasks import Batch
+from rnnjax.errors import check
+from rnnjax.tasks import Batch, Task
 from rnnjax.training.batches import hand_on, next_batch
 from rnnjax.training.config import Config
 from rnnjax.training.state import TrainState, initial_state, make_model
@@ -37,11 +38,15 @@ def fit(key: Array, config: Config) -> tuple[TrainState, History]:
 
     Args:
       key: from `jax.random.key`; the same key gives the same run.
-      config: the run.
+      config: the run, of a task: what an application reads cannot go into a compiled program.
 
     Returns:
       The final state and the history.
+
+    Raises:
+      InputError: a run of an application.
     """
+    check(isinstance(config.task, Task), "config.task", config.task, "a task; train() is for applications")
     state = initial_state(key, config)
     chunk = make_chunk(config)
     state, history = jax.lax.scan(lambda state, _: chunk(state), state, length=config.steps // config.evaluate_every)
@@ -97,6 +102,7 @@ def evaluate(params, config: Config, split: str = "validation") -> dict[str, Arr
     Raises:
       InputError: a split that is no evaluation split.
     """
+    assert isinstance(config.task, Task), "an application evaluates itself"
     batch: Batch = config.task.evaluation(split, config.evaluation_size)
     lengths = batch.lengths if config.task.variable_length else None
     outcome: Any = make_model(config).apply({"params": params}, batch.inputs, lengths)

@@ -1,4 +1,4 @@
-"""The folder of a run: config.json, environment.json, metrics.jsonl, summary.json, checkpoints/."""
+"""The folder of a run: config.json, environment.json, metrics.jsonl, summary.json, prepared.json, checkpoints/."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ class RunFolder:
     def metrics(self) -> pathlib.Path:
         """The file with one line of JSON a record."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def prepared(self) -> pathlib.Path:
+        """The file with what an application fitted to its training data, such as a vocabulary."""
+        return self.path / "prepared.json"
 
     @property
     def checkpoints(self) -> pathlib.Path:

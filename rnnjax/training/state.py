@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rnnjax.applications import Application
 from rnnjax.models import RecurrentReadout
 from rnnjax.training.config import Config
 from rnnjax.training.optimizer import make_optimizer
@@ -45,23 +47,28 @@ class TrainState(NamedTuple):
     stopped: Array
 
 
-def make_model(config: Config) -> RecurrentReadout:
-    """The model of a run."""
+def make_model(config: Config) -> nn.Module:
+    """The model of a run: the application's own, or the cell with a linear readout."""
+    if isinstance(config.task, Application):
+        return config.task.model(config.cell)
     return RecurrentReadout(config.cell, config.task.outputs, config.task.many_to_one, config.readout_init)
 
 
 def initial_state(key: Array, config: Config) -> TrainState:
     """The state before the first update: a pure function of the key and the configuration."""
     params_key, noise_key, run_key = jax.random.split(key, 3)
-    inputs = jnp.zeros((1, 1, config.task.in_features))
-    params = make_model(config).init(params_key, inputs)["params"]
+    if isinstance(config.task, Application):
+        template = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), config.task.template())
+    else:
+        template = (jnp.zeros((1, 1, config.task.in_features)),)
+    params = make_model(config).init(params_key, *template)["params"]
     optimizer = make_optimizer(config.optimizer, config.steps, noise_key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=run_key,
         params=params,
         opt_state=optimizer.init(params),
-        carry=config.cell.initial_carry((config.batch_size,)) if config.truncation else None,
+        carry=config.cell.initial_carry((config.batch_size,)) if config.hands_on else None,
         nonfinite=jnp.zeros((), jnp.int32),
         best=jnp.asarray(jnp.inf if config.task.mode == "min" else -jnp.inf, jnp.float32),
         since_best=jnp.zeros((), jnp.int32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import statistics
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnjax.applications import Application
 from rnnjax.errors import InputError, check, check_choice
 from rnnjax.training.checkpoints import Checkpoints
 from rnnjax.training.config import Config
@@ -21,7 +23,8 @@ from rnnjax.training.fit import History, evaluate, make_chunk
 from rnnjax.training.progress import ProgressReport
 from rnnjax.training.run_folder import RunFolder, write_json
 from rnnjax.training.seeds import STRATEGIES, keys_of, over_runs
-from rnnjax.training.state import TrainState, initial_state
+from rnnjax.training.state import TrainState, initial_state, make_model
+from rnnjax.training.stream import Stream
 
 
 class Run(NamedTuple):
@@ -82,6 +85,9 @@ def train(
     """
     check_choice("strategy", strategy, STRATEGIES)
     check(devices == 1 or strategy == "serial", "devices", devices, '1, or strategy "serial"')
+    streamed = isinstance(config.task, Application)
+    check(not streamed or strategy == "serial", "strategy", strategy, '"serial" with an application')
+    check(not streamed or devices == 1, "devices", devices, "1 with an application")
     every = 5 * config.evaluate_every if checkpoint_every is None else checkpoint_every
     valid = every > 0 and every % config.evaluate_every == 0
     check(valid, "checkpoint_every", every, f"a multiple of evaluate_every={config.evaluate_every}")
@@ -90,7 +96,6 @@ def train(
     check(not (resume and overwrite), "resume", True, "either resume or overwrite, not both")
     keys = keys_of(seeds)
     summary_writer = _summary_writer() if tensorboard else None
-    chunk = _chunk(config.dynamics, strategy, devices)
 
     folder = checkpoints = writer = None
     abstract = jax.eval_shape(lambda keys: jax.vmap(lambda key: initial_state(key, config))(keys), keys)
@@ -98,10 +103,13 @@ def train(
     if out is not None:
         folder = RunFolder(out)
         start, state = _open(folder, config, seeds, resume, overwrite, abstract)
+        if isinstance(config.task, Application):
+            write_json(folder.prepared, config.task.record())
         writer = summary_writer(str(folder.path / "tensorboard")) if summary_writer else None
         checkpoints = Checkpoints(folder.checkpoints, keep=keep, mode=config.task.mode)
     if state is None:
         state = _starter(config)(keys)
+    chunk = Stream(config, seeds) if streamed else _chunk(config.dynamics, strategy, devices)
     records = list(folder.records()) if folder else []
     latest = {record["seed"]: _number(record["validation"][config.task.metric]) for record in records}
 
@@ -154,6 +162,11 @@ def evaluate_run(out: str | os.PathLike, split: str = "test", which: str = "best
     """
     check_choice("split", split, ("validation", "test"))
     config, seeds, state, step = restore_run(out, which)
+    if isinstance(config.task, Application):
+        model = make_model(config)
+        rows = [jax.tree.map(lambda leaf, i=i: leaf[i], state.params) for i in range(len(seeds))]
+        found = [config.task.evaluate(model, params, split).metrics for params in rows]
+        return [{"seed": seed, **metrics} for seed, metrics in zip(seeds, found, strict=True)], step
     metrics = over_runs(functools.partial(evaluate, config=config.dynamics, split=split), "serial")(state.params)
     named = {name: np.asarray(value, float) for name, value in metrics.items()}
     return [{"seed": seed, **{name: float(of[i]) for name, of in named.items()}} for i, seed in enumerate(seeds)], step
@@ -176,6 +189,8 @@ def restore_run(out: str | os.PathLike, which: str = "best") -> tuple[Config, tu
     folder = RunFolder(out)
     saved = _read(folder)
     config, seeds = saved["config"], tuple(saved["seeds"])
+    if isinstance(config.task, Application):  # what was fitted to the training data lies in the folder
+        config = dataclasses.replace(config, task=dataclasses.replace(config.task, prepared=str(folder.path)))
     if not folder.checkpoints.is_dir():
         raise InputError("run folder", str(folder.path), "a folder with checkpoints")
     checkpoints = Checkpoints(folder.checkpoints, mode=config.task.mode)

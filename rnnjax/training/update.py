@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rnnjax.cell import Cell
 from rnnjax.models.readout import read_steps
-from rnnjax.tasks import Batch
+from rnnjax.tasks import Batch, Task
 from rnnjax.training.batches import windows
 from rnnjax.training.config import Config
 from rnnjax.training.optimizer import clipped, make_optimizer
@@ -41,9 +42,10 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
     full_rows = not config.task.variable_length and not config.truncation
 
     def trained(tree):
-        """Zero for the parameters that the cell fixes: in gradients, and in updates, for what weight decay adds."""
-        keep = config.cell.trainable(tree["cell"])
-        return tree | {"cell": jax.tree.map(lambda a, kept: a if kept else jnp.zeros_like(a), tree["cell"], keep)}
+        """Zero for the parameters that a cell fixes: in gradients, and in updates, for what weight decay adds."""
+        if not isinstance(tree, dict):
+            return tree
+        return {name: _kept(config.cell, part) if name == "cell" else trained(part) for name, part in tree.items()}
 
     def loss(params, carry, batch, key):
         lengths = None if full_rows else batch.lengths
@@ -58,13 +60,14 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         return count / jnp.maximum(jax.lax.pmean(count, axis), 1e-9)
 
     def regularized(regularizer, state, batch, key, gradients):
+        assert isinstance(config.task, Task)
         lengths = None if full_rows else batch.lengths
         devices = 1 if axis is None else jax.lax.axis_size(axis)
         part = share(batch) / devices  # of the loss over the whole batch
-        readout = nn.Dense(config.task.outputs)
+        readout, task = nn.Dense(config.task.outputs), config.task
 
         def own_loss(ys, _):
-            ys = read_steps(ys, lengths) if config.task.many_to_one else ys
+            ys = read_steps(ys, lengths) if task.many_to_one else ys
             outputs: Any = readout.apply({"params": state.params["readout"]}, ys)
             return config.task.loss(outputs, batch) * part
 
@@ -74,7 +77,8 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         return add_penalty(regularizer, config.cell, state.params, gradients, state.step, given)
 
     def update(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
-        key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.step // windows(config))  # a mask a sequence
+        sequence = state.step // windows(config) if config.truncation else state.step
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 1), sequence)  # a mask a sequence
         if axis is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis))
         (value, carry), gradients = jax.value_and_grad(loss, has_aux=True)(state.params, state.carry, batch, key)
@@ -110,7 +114,7 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
             step=state.step + 1,
             params=params,
             opt_state=opt_state,
-            carry=jax.lax.stop_gradient(carry) if config.truncation else None,
+            carry=jax.lax.stop_gradient(carry) if config.hands_on else None,
             nonfinite=nonfinite,
             diverged=diverged,
             stopped=state.stopped | diverged,
@@ -118,6 +122,10 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         return state, {name: jnp.asarray(metric, jnp.float32) for name, metric in metrics.items()}
 
     return update
+
+
+def _kept(cell: Cell, tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, kept: a if kept else jnp.zeros_like(a), tree, cell.trainable(tree))
 
 
 def _choose(condition: Array, one: PyTree, other: PyTree) -> PyTree:

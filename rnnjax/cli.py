@@ -1,4 +1,4 @@
-"""The command `rnnjax`: cells, gradients, probe, train, evaluate."""
+"""The command `rnnjax`: cells, gradients, probe, train, evaluate, predict, sample, report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import tyro
 from rnnjax.commands.cells import Cells
 from rnnjax.commands.evaluate import Evaluate
 from rnnjax.commands.gradients import Gradients
+from rnnjax.commands.predict import Predict
 from rnnjax.commands.probe import Probe
+from rnnjax.commands.report import Report
+from rnnjax.commands.sample import Sample
 from rnnjax.commands.train import Train
 from rnnjax.errors import InputError
 
@@ -24,10 +27,15 @@ Command = (
     | Annotated[Probe, tyro.conf.subcommand("probe")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
 )
 
 
-def run_command(command: Any, program: str, arguments: Sequence[str] | None, description: str) -> int:
+def run_command(
+    command: Any, program: str, arguments: Sequence[str] | None, description: str, default: Any = None
+) -> int:
     """Parses arguments into one of the commands and calls it. Bad input is one line and exit code 2.
 
     Args:
@@ -35,10 +43,14 @@ def run_command(command: Any, program: str, arguments: Sequence[str] | None, des
       program: the name of the program.
       arguments: the arguments, or `None` for those of the process.
       description: what the program is.
+      default: the command as it is without arguments, where it can be.
     """
     try:
         with _one_line_errors(program):
-            chosen: Callable[[], None] = tyro.cli(command, prog=program, args=arguments, description=description)
+            given: dict[str, Any] = {} if default is None else {"default": default}
+            chosen: Callable[[], None] = tyro.cli(
+                command, prog=program, args=arguments, description=description, **given
+            )
         chosen()
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
@@ -71,6 +83,15 @@ def _one_line_errors(program: str):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point of the command; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["train"] and len(arguments) > 1:
+        from rnnjax.applications import REGISTRY
+
+        if (name := arguments[1]) in REGISTRY:
+            from rnnjax.commands.applications import command_of, laptop_of
+
+            command, preset = command_of(name), laptop_of(name)
+            return run_command(command, f"rnnjax train {name}", arguments[2:], str(command.__doc__), preset)
     return run_command(Command, "rnnjax", arguments, "Recurrent networks in JAX: cells, gradients, training.")
 
 

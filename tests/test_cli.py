@@ -87,15 +87,19 @@ def test_options_reach_the_configuration():
     from rnnjax import Chrono, Dropout, Stack
     from rnnjax.commands.train import Train
 
-    config = Train("temporal_order", "gru", 5, layers=2, chrono=30, dropout=0.2, task_option=("symbols=3",)).config()
+    config = Train(
+        task="temporal_order", cell="gru", hidden=5, layers=2, chrono=30, dropout=0.2, task_option=("symbols=3",)
+    ).config()
     assert isinstance(config.cell, Stack) and len(config.cell.cells) == 2
     layer = config.cell.cells[0]
     assert isinstance(layer, Dropout) and layer.input == layer.recurrent == 0.2
     assert layer.cell.bias_init == Chrono(30) and config.task.symbols == 3
-    config = Train("adding", clip_value=0.5, schedule="cosine", warmup_steps=3, weight_decay=0.1, truncation=7).config()
+    config = Train(
+        task="adding", clip_value=0.5, schedule="cosine", warmup_steps=3, weight_decay=0.1, truncation=7
+    ).config()
     assert (config.optimizer.clip, config.optimizer.clip_threshold) == ("value", 0.5)
     assert (config.optimizer.schedule, config.optimizer.warmup_steps) == ("cosine", 3)
-    assert config.truncation == 7 and Train("adding").config().optimizer.clip == "none"
+    assert config.truncation == 7 and Train(task="adding").config().optimizer.clip == "none"
 
 
 def test_gradients_prints_and_writes(tmp_path, capsys):

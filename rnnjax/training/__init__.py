@@ -7,11 +7,13 @@ from rnnjax.training.optimizer import Optimizer, make_optimizer
 from rnnjax.training.regularizers import Flossing, Pascanu, Regularizer
 from rnnjax.training.seeds import STRATEGIES, fit_seeds, over_runs
 from rnnjax.training.state import TrainState, initial_state, make_model
-from rnnjax.training.train import Run, evaluate_run, restore_run, train
+from rnnjax.training.train import Run, evaluate_run, restore_config, restore_run, train
+from rnnjax.training.trained import Trained, load_trained
 from rnnjax.training.update import make_update
 
 __all__ = [
     "STRATEGIES", "Config", "Flossing", "History", "Optimizer", "Pascanu", "Regularizer", "Run", "TrainState",
-    "evaluate", "evaluate_run", "fit", "fit_seeds", "initial_state", "make_chunk", "make_model", "make_optimizer",
-    "make_update", "over_runs", "restore_run", "split_over_devices", "train",
+    "Trained", "evaluate", "evaluate_run", "fit", "fit_seeds", "initial_state", "load_trained", "make_chunk",
+    "make_model", "make_optimizer", "make_update", "over_runs", "restore_config", "restore_run", "split_over_devices",
+    "train",
 ]  # fmt: skip

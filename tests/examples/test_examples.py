@@ -1,11 +1,12 @@
-"""The examples run as they stand, each in a process of its own, and print what they promise."""
+"""The examples run as they stand, and print what they promise."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,11 @@ def printed(tmp_path_factory):
         if needed and importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
         if path not in outputs:
-            folder = tmp_path_factory.mktemp(path.stem)
-            done = subprocess.run([sys.executable, str(path)], cwd=folder, capture_output=True, text=True, timeout=300)
-            assert done.returncode == 0, done.stderr
+            folder, output = tmp_path_factory.mktemp(path.stem), io.StringIO()
+            with contextlib.chdir(folder), contextlib.redirect_stdout(output):
+                runpy.run_path(str(path), run_name="__main__")
             assert list(folder.iterdir()) == [], "an example leaves no files behind"
-            outputs[path] = done.stdout
+            outputs[path] = output.getvalue()
         return outputs[path]
 
     return run

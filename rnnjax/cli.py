@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import sys
@@ -34,7 +35,11 @@ Command = (
 
 
 def run_command(
-    command: Any, program: str, arguments: Sequence[str] | None, description: str, default: Any = None
+    command: Any,
+    program: str,
+    arguments: Sequence[str] | None,
+    description: str,
+    presets: tuple[Any, Callable[[Any], Any]] | None = None,
 ) -> int:
     """Parses arguments into one of the commands and calls it. Bad input is one line and exit code 2.
 
@@ -43,14 +48,15 @@ def run_command(
       program: the name of the program.
       arguments: the arguments, or `None` for those of the process.
       description: what the program is.
-      default: the command as it is without arguments, where it can be.
+      presets: the command as it is without arguments, and a function from the command as it was read to the one that
+        it should have been without arguments: where these differ, the arguments are read again.
     """
     try:
         with _one_line_errors(program):
-            given: dict[str, Any] = {} if default is None else {"default": default}
-            chosen: Callable[[], None] = tyro.cli(
-                command, prog=program, args=arguments, description=description, **given
-            )
+            read = functools.partial(tyro.cli, command, prog=program, args=arguments, description=description)
+            chosen: Callable[[], None] = read() if presets is None else read(default=presets[0])
+            if presets is not None and (other := presets[1](chosen)) != presets[0]:
+                chosen = read(default=other)
         chosen()
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
@@ -90,8 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (name := arguments[1]) in REGISTRY:
             from rnnjax.commands.applications import command_of, laptop_of
 
-            command, preset = command_of(name), laptop_of(name)
-            return run_command(command, f"rnnjax train {name}", arguments[2:], str(command.__doc__), preset)
+            command, program = command_of(name), f"rnnjax train {name}"
+            presets = (laptop_of(name), lambda given: laptop_of(name, like=given))
+            return run_command(command, program, arguments[2:], str(command.__doc__), presets)
     return run_command(Command, "rnnjax", arguments, "Recurrent networks in JAX: cells, gradients, training.")
 
 

@@ -47,8 +47,15 @@ class ApplicationRun(RunOptions):
         """
         from rnnjax.training import Config
 
-        fields = {field.name: getattr(self, field.name) for field in _fields(self.application)}
-        return Config(self.application(**fields), self.make_cell(), self.make_optimizer(), **self.budget())
+        return Config(self.make_application(), self.make_cell(), self.make_optimizer(), **self.budget())
+
+    def make_application(self) -> Application:
+        """The application that the arguments describe.
+
+        Raises:
+          InputError: options out of range.
+        """
+        return self.application(**{field.name: getattr(self, field.name) for field in _fields(self.application)})
 
 
 @functools.cache
@@ -74,9 +81,15 @@ def command_of(name: str) -> type[ApplicationRun]:
     return made
 
 
-def laptop_of(name: str) -> ApplicationRun:
-    """The command of an application as it is without options."""
-    preset = REGISTRY[name].laptop
+def laptop_of(name: str, like: ApplicationRun | None = None) -> ApplicationRun:
+    """The command of an application as it is without options.
+
+    Args:
+      name: one of `rnnjax.applications.REGISTRY`.
+      like: a command whose application has a preset of its own, as a language model of words has another than one of
+        characters; `None` is that of the class.
+    """
+    preset = REGISTRY[name].laptop if like is None else like.make_application().laptop
     optimizer = dict(preset.optimizer)
     clip, threshold = optimizer.pop("clip", None), optimizer.pop("clip_threshold", 1.0)
     options = {"optimizer": optimizer.pop("name", "adam"), **optimizer}

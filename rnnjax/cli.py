@@ -1,4 +1,4 @@
-"""The command `rnnjax`: cells, gradients, probe, train, evaluate, predict, sample, report."""
+"""The command `rnnjax`: cells, gradients, probe, train, evaluate, predict, sample, report, compress."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from rnnjax.commands.cells import Cells
+from rnnjax.commands.compress import Compress
 from rnnjax.commands.evaluate import Evaluate
 from rnnjax.commands.gradients import Gradients
 from rnnjax.commands.predict import Predict
@@ -31,6 +32,7 @@ Command = (
     | Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Compress, tyro.conf.subcommand("compress")]
 )
 
 

@@ -21,6 +21,20 @@ def names_in(text: str, argument: str) -> list[str]:
     return names
 
 
+def numbers_in(text: str, argument: str) -> tuple[float, ...]:
+    """Numbers separated by commas, none of them negative.
+
+    Raises:
+      InputError: naming `argument`, where something else stands.
+    """
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    check(bool(numbers) and all(0 <= n < float("inf") for n in numbers), argument, text, "numbers >= 0, with commas")
+    return numbers
+
+
 def pairs_in(items: Sequence[str], argument: str) -> dict[str, Any]:
     """Items of the form NAME=VALUE; a value that reads as JSON is what it says there, and another one is text.
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import tyro
 
+from rnnjax.commands.arguments import numbers_in
 from rnnjax.commands.terminal import print_table, table_of
+from rnnjax.errors import check, check_choice
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Evaluate a run on its task's test or validation split."""
+    """Evaluate a run on its task's test or validation split, as it is or under noise and attacks."""
 
     run: tyro.conf.Positional[pathlib.Path]
     """The run's folder."""
@@ -22,12 +24,63 @@ class Evaluate:
     """test or validation."""
     which: str = "best"
     """The best checkpoint on the validation split, or the latest."""
+    noise: str = ""
+    """Standard deviations of Gaussian noise on what the first layer reads, such as 0.1,0.3; of runs on real data."""
+    adversarial: str = ""
+    """fgsm: move what the first layer reads to where the loss grows, by --epsilon."""
+    epsilon: str = "0.01,0.03,0.1"
+    """How far --adversarial moves each feature."""
+    dropped: str = ""
+    """Shares of the words to make unknown."""
+    swapped: str = ""
+    """Shares of the words to replace by others."""
+    limit: int | None = None
+    """The first so many examples under noise and attacks; all unless given."""
     json: bool = False
     """Print JSON."""
 
     def __call__(self) -> None:
-        """Prints a line a seed."""
-        print_evaluation(self.run, self.split, self.which, as_json=self.json)
+        """Prints a line a seed; under noise and attacks, of the first seed, a line for each strength."""
+        strengths = self.strengths()
+        if strengths:
+            self._print_disturbed(strengths)
+        else:
+            print_evaluation(self.run, self.split, self.which, as_json=self.json)
+
+    def strengths(self) -> dict[str, tuple[float, ...]]:
+        """The disturbances that were asked for, with their strengths.
+
+        Raises:
+          InputError: an unknown attack, or something that is no list of numbers.
+        """
+        found = {}
+        if self.noise:
+            found["noise"] = numbers_in(self.noise, "--noise")
+        if self.adversarial:
+            check_choice("--adversarial", self.adversarial, ("fgsm",))
+            found["fgsm"] = numbers_in(self.epsilon, "--epsilon")
+        for kind in ("dropped", "swapped"):
+            if getattr(self, kind):
+                found[kind] = numbers_in(getattr(self, kind), f"--{kind}")
+        return found
+
+    def _print_disturbed(self, strengths: dict[str, tuple[float, ...]]) -> None:
+        from rnnjax.training import load_trained
+        from rnnjax.training.robustness import robustness
+
+        check(self.limit is None or self.limit > 0, "--limit", self.limit, "a positive int")
+        trained = load_trained(self.run, which=self.which)
+        parts = (trained.application, trained.model, trained.params)
+        rows = robustness(*parts, strengths, self.split, limit=self.limit)
+        if self.json:
+            print(json.dumps([row._asdict() for row in rows], indent=2))
+            return
+        names = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        table = table_of("disturbance", "strength", *names, title=f"{self.split} split, seed {trained.seed}")
+        for row in rows:
+            shown = [f"{row.metrics[name]:.4g}" if name in row.metrics else "" for name in names]
+            table.add_row(row.kind, f"{row.strength:g}", *shown)
+        print_table(table)
 
 
 def print_evaluation(run: pathlib.Path, split: str, which: str, *, as_json: bool = False) -> None:

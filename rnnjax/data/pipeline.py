@@ -19,7 +19,7 @@ _ENDLESS = 2**40
 def buckets(lengths: Sequence[int] | np.ndarray, count: int = 5, multiple: int = 8) -> tuple[int, ...]:
     """Bounds to which rows are padded, so that few shapes have to be compiled and little is computed in vain.
 
-    They are quantiles of the lengths, each rounded up to a multiple; the last one is at least the longest length.
+    Of all sets of `count` bounds that are multiples and hold every length, the one with the least padding in all.
 
     Args:
       lengths: one a row.
@@ -33,8 +33,19 @@ def buckets(lengths: Sequence[int] | np.ndarray, count: int = 5, multiple: int =
     check(lengths.size > 0, "lengths", "none", "the length of at least one row")
     if (lengths == lengths[0]).all():
         return (int(lengths[0]),)
-    edges = np.quantile(lengths, np.arange(1, count + 1) / count)
-    return tuple(sorted({int(-(-edge // multiple) * multiple) for edge in edges}))
+    sizes, rows = np.unique(-(-lengths // multiple) * multiple, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(rows)])  # rows shorter than size i
+    least = below[1:] * sizes  # steps up to size i with one bound, that size
+    chosen = [[int(size)] for size in sizes]
+    for _ in range(count - 1):
+        # A further bound at size i < j: the rows above it cost size j each.
+        steps = least[:, None] + (below[1:][None, :] - below[1:][:, None]) * sizes[None, :]
+        steps = np.where(np.triu(np.ones_like(steps, bool), 1), steps, np.iinfo(np.int64).max)
+        best = steps.argmin(0)
+        better = steps[best, np.arange(len(sizes))] < least
+        chosen = [[*chosen[best[j]], int(sizes[j])] if better[j] else chosen[j] for j in range(len(sizes))]
+        least = np.where(better, steps[best, np.arange(len(sizes))], least)
+    return tuple(chosen[-1])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,7 +74,8 @@ def train(
       resume: go on from the newest checkpoint in `out`, which must hold the same configuration and seeds.
       overwrite: delete an earlier run in `out`.
       checkpoint_every: updates between checkpoints, a multiple of `config.evaluate_every`; `None` means five
-        evaluations. The end of the run is always saved.
+        evaluations of a task, and each one of an application, whose best is to be found again. The end of the run is
+        always saved.
       keep: how many of the newest checkpoints to keep, besides the best by the task's metric (mean over seeds).
       tensorboard: also write TensorBoard event files (needs tensorboardX).
       quiet: print nothing.
@@ -88,7 +89,7 @@ def train(
     streamed = isinstance(config.task, Application)
     check(not streamed or strategy == "serial", "strategy", strategy, '"serial" with an application')
     check(not streamed or devices == 1, "devices", devices, "1 with an application")
-    every = 5 * config.evaluate_every if checkpoint_every is None else checkpoint_every
+    every = (1 if streamed else 5) * config.evaluate_every if checkpoint_every is None else checkpoint_every
     valid = every > 0 and every % config.evaluate_every == 0
     check(valid, "checkpoint_every", every, f"a multiple of evaluate_every={config.evaluate_every}")
     check(keep > 0, "keep", keep, "a positive int")

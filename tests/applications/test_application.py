@@ -11,6 +11,8 @@ from made_up_application import Majority, write_words
 from rnnjax import Elman
 from rnnjax.applications import REGISTRY
 from rnnjax.cli import main
+from rnnjax.commands.applications import laptop_of
+from rnnjax.commands.run_options import RunOptions
 from rnnjax.errors import InputError
 from rnnjax.training import Config, Optimizer, evaluate_run, load_trained, make_model, train
 from rnnjax.training.report import write_report
@@ -118,6 +120,20 @@ def test_the_command_has_the_fields_of_the_application(data, tmp_path, capsys, m
         assert main(arguments) == 2
         lines = capsys.readouterr().err.strip().splitlines()
         assert len(lines) == 1 and all(word in lines[0] for word in words), lines
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_application_is_a_command(name, capsys):
+    """Its fields are no options of all runs already, each is explained, and the preset is one that training takes."""
+    shared = {field.name for field in dataclasses.fields(RunOptions)}
+    own = [field.name for field in dataclasses.fields(REGISTRY[name])]
+    assert shared.isdisjoint(own)
+    assert main(["train", name, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(f"--{field.replace('_', '-')}" in text for field in own if field != "prepared")
+    preset = laptop_of(name)
+    assert preset.steps % preset.evaluate_every == 0 and preset.make_cell().features == preset.hidden
+    assert preset.make_optimizer().learning_rate == preset.learning_rate
 
 
 def test_options_of_tasks_are_refused(config):

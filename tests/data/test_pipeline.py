@@ -21,6 +21,24 @@ def test_buckets_hold_all_lengths():
     assert list(bounds) == sorted(set(bounds)) and len(bounds) <= 4
     assert max(LENGTHS) <= bounds[-1] < max(LENGTHS) + 8 and all(bound % 8 == 0 for bound in bounds)
     assert buckets([7, 7, 7]) == (7,)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_buckets_pad_the_least(count):
+    """No other bounds of that number, of all that there are, have less padding."""
+    lengths = np.random.default_rng(1).geometric(0.1, size=200)
+    sizes = sorted({int(-(-n // 8) * 8) for n in lengths})
+
+    def padded(bounds):
+        return sum(min(bound for bound in bounds if bound >= n) for n in lengths)
+
+    others = (c for k in range(1, count + 1) for c in itertools.combinations(sizes, k) if c[-1] == sizes[-1])
+    found = buckets(lengths, count)
+    assert len(found) <= count and padded(found) == min(map(padded, others))
+
+
+def test_no_lengths_have_no_buckets():
+    """There is nothing to pad."""
     with pytest.raises(InputError, match="lengths"):
         buckets([])
 

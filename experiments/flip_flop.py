@@ -101,7 +101,7 @@ def measure(training: TrainConfig, params: Any, *, starts: int, noise: float, se
       `[points, 3]` and "paths" `[rows, time, 3]` in the first principal components of h, and their "share" of the
       variance.
     """
-    shown = np.asarray(training.task.evaluation("test", 128).inputs, float)
+    shown = np.asarray(training.sampled_task.evaluation("test", 128).inputs, float)
     cell: Any = dataclasses.replace(training.cell, precision=Precision("float64"))  # pyright: ignore[reportCallIssue]
     with jax.enable_x64(True):  # an LSTM's cell states reach a hundred, where float32 is too coarse for q
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), params)

@@ -167,7 +167,7 @@ def _train_group(config: Config, task_name: str, names: tuple[str, ...]) -> dict
 
 def _measure(config: Config, training: TrainConfig, trained: Any) -> dict[str, Any]:
     """Gradients and Jacobians on the task at initialisation and after training, all seeds: arrays of numpy."""
-    cell, task = training.cell, training.task
+    cell, task = training.cell, training.sampled_task
     batch = task.sample(jax.random.key(2024), config.flow_rows, "validation")
     before, after, spectra = [], [], []
     for index, seed in enumerate(config.seeds):

@@ -88,7 +88,7 @@ def _cost(group: Sequence[Arm]) -> float:
     for arm in group:
         training = arm.training
         weight = 1 + len(training.cell.gates)
-        total += training.steps * training.task.time * weight * (200 + training.batch_size)
+        total += training.steps * training.sampled_task.time * weight * (200 + training.batch_size)
     return total
 
 

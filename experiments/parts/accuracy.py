@@ -25,7 +25,7 @@ _ROWS = 500  # at once: the states of ten thousand rows of 784 steps would take 
 
 def held_out_accuracy(training: TrainConfig, params: Any) -> float:
     """The share of the test split that a trained network names right: what `sweep` can measure."""
-    batch = training.task.evaluation("test")
+    batch = training.sampled_task.evaluation("test")
     count = _counter(training.dynamics)
     parts = range(0, len(batch.targets), _ROWS)
     right = sum(float(count(params, jax.tree.map(lambda leaf, at=at: leaf[at : at + _ROWS], batch))) for at in parts)

@@ -13,17 +13,57 @@ import dataclasses
 from typing import Any
 
 from rnnjax.applications.application import Application, Evaluation, Laptop
+from rnnjax.applications.caption import Caption
+from rnnjax.applications.forecast import Forecast
+from rnnjax.applications.language_model import LanguageModeling
+from rnnjax.applications.music import Music
+from rnnjax.applications.names import Names
+from rnnjax.applications.pixels import Pixels
+from rnnjax.applications.retrieve import Retrieve
+from rnnjax.applications.sentiment import Sentiment
+from rnnjax.applications.speech import Speech
+from rnnjax.applications.tag import Tag
+from rnnjax.applications.translate import Translate
+from rnnjax.applications.video import Video
 from rnnjax.errors import check, check_choice
 
 __all__ = [
     "REGISTRY",
     "Application",
+    "Caption",
     "Evaluation",
+    "Forecast",
+    "LanguageModeling",
     "Laptop",
+    "Music",
+    "Names",
+    "Pixels",
+    "Retrieve",
+    "Sentiment",
+    "Speech",
+    "Tag",
+    "Translate",
+    "Video",
     "get",
 ]
 
-REGISTRY: dict[str, type[Application]] = {application.name: application for application in ()}
+REGISTRY: dict[str, type[Application]] = {
+    application.name: application
+    for application in (
+        Caption,
+        Forecast,
+        LanguageModeling,
+        Music,
+        Names,
+        Pixels,
+        Retrieve,
+        Sentiment,
+        Speech,
+        Tag,
+        Translate,
+        Video,
+    )
+}
 
 
 def get(name: str, **options: Any) -> Application:

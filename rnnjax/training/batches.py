@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.applications import Application
-from rnnjax.tasks import Batch, Task
+from rnnjax.tasks import Batch
 from rnnjax.training.config import Config
 from rnnjax.training.state import TrainState
 
@@ -22,13 +22,12 @@ def windows(config: Config) -> int:
 
 def next_batch(state: TrainState, config: Config) -> Batch:
     """The batch of the next update. With truncation a batch serves `windows(config)` updates, a window each."""
-    assert isinstance(config.task, Task), "an application's batches come from its pipeline"
-    count = windows(config)
+    task, count = config.sampled_task, windows(config)
     key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step // count)
-    batch = config.task.sample(key, config.batch_size)
+    batch = task.sample(key, config.batch_size)
     if config.truncation is None:
         return batch
-    return window(batch, state.step % count, config.truncation, config.task.many_to_one)
+    return window(batch, state.step % count, config.truncation, task.many_to_one)
 
 
 def hand_on(state: TrainState, config: Config) -> TrainState:

@@ -7,7 +7,7 @@ import numbers
 
 from rnnjax.applications import Application
 from rnnjax.cell import Cell
-from rnnjax.errors import check
+from rnnjax.errors import InputError, check
 from rnnjax.initializers import Initializer
 from rnnjax.tasks import Task
 from rnnjax.training.optimizer import Optimizer
@@ -87,6 +87,17 @@ class Config:
                 check(given is None, f"Config.{field}", given, f"None with the application {self.task.name!r}")
         elif self.regularizer is not None:
             self.regularizer.check_cell(self.cell, self.task.in_features)
+
+    @property
+    def sampled_task(self) -> Task:
+        """The task, which draws its batches inside a compiled program.
+
+        Raises:
+          InputError: an application, which does not.
+        """
+        if isinstance(self.task, Application):
+            raise InputError("config.task", self.task.name, "a task; `train` is for applications too")
+        return self.task
 
     @property
     def hands_on(self) -> bool:

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax.errors import check
-from rnnjax.tasks import Batch, Task
+from rnnjax.tasks import Batch
 from rnnjax.training.batches import hand_on, next_batch
 from rnnjax.training.config import Config
 from rnnjax.training.state import TrainState, initial_state, make_model
@@ -46,7 +45,6 @@ def fit(key: Array, config: Config) -> tuple[TrainState, History]:
     Raises:
       InputError: a run of an application.
     """
-    check(isinstance(config.task, Task), "config.task", config.task, "a task; train() is for applications")
     state = initial_state(key, config)
     chunk = make_chunk(config)
     state, history = jax.lax.scan(lambda state, _: chunk(state), state, length=config.steps // config.evaluate_every)
@@ -102,12 +100,12 @@ def evaluate(params, config: Config, split: str = "validation") -> dict[str, Arr
     Raises:
       InputError: a split that is no evaluation split.
     """
-    assert isinstance(config.task, Task), "an application evaluates itself"
-    batch: Batch = config.task.evaluation(split, config.evaluation_size)
-    lengths = batch.lengths if config.task.variable_length else None
+    task = config.sampled_task
+    batch = task.evaluation(split, config.evaluation_size)
+    lengths = batch.lengths if task.variable_length else None
     outcome: Any = make_model(config).apply({"params": params}, batch.inputs, lengths)
     _, outputs = outcome
-    return {name: jnp.asarray(value, jnp.float32) for name, value in config.task.metrics(outputs, batch).items()}
+    return {name: jnp.asarray(value, jnp.float32) for name, value in task.metrics(outputs, batch).items()}
 
 
 def own_rows(batch: Batch, axis: str) -> Batch:

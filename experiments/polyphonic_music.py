@@ -38,7 +38,8 @@ class Config:
       steps: updates, a number for each corpus.
       batch_size: rows an update, a number for each corpus.
       length: the most steps of a training row, a number for each corpus; 0 means whole pieces.
-      learning_rate: of Adam.
+      learning_rate: of Adam, a number for each corpus.
+      schedule: of the learning rate, for each corpus.
       evaluations: how often a run is evaluated on the validation pieces; a divisor of `steps`.
       seeds: each network is trained once a seed on each corpus.
       data: the folder with JSB_Chorales.mat and Nottingham.mat.
@@ -46,10 +47,11 @@ class Config:
     """
 
     hidden: tuple[int, int] = (100, 100)
-    steps: tuple[int, int] = (900, 1200)
-    batch_size: tuple[int, int] = (16, 32)
+    steps: tuple[int, int] = (900, 3600)
+    batch_size: tuple[int, int] = (16, 16)
     length: tuple[int, int] = (0, 100)
-    learning_rate: float = 3e-3
+    learning_rate: tuple[float, float] = (3e-3, 1e-2)
+    schedule: tuple[str, str] = ("constant", "cosine")
     evaluations: int = 6
     seeds: tuple[int, ...] = (0, 1)
     data: str = ""
@@ -62,7 +64,9 @@ PRESETS = {
         hidden=(200, 400),
         steps=(6000, 20_000),
         length=(0, 200),
-        learning_rate=1e-3,
+        batch_size=(16, 32),
+        learning_rate=(1e-3, 1e-3),
+        schedule=("constant", "constant"),
         evaluations=40,
         seeds=(0, 1, 2, 3, 4),
     ),
@@ -82,10 +86,10 @@ def run(config: Config, folder: RunFolder) -> Outcome:
     """
     check(config.data != "", "--data", config.data, "a folder with JSB_Chorales.mat and Nottingham.mat")
     jobs, baselines = [], {}
-    optimizer = Optimizer("adam", config.learning_rate, clip="norm")
     for place, (corpus, file) in reversed(list(enumerate(CORPORA.items()))):  # the longer runs first
         task = PianoRoll(config.data, file, config.length[place])
         baselines[corpus] = task.baseline
+        optimizer = Optimizer("adam", config.learning_rate[place], schedule=config.schedule[place], clip="norm")
         for name, cell in reversed(networks(config.hidden[place]).items()):
             steps = config.steps[place]
             training = TrainConfig(
@@ -255,7 +259,7 @@ CLAIMS = (
         f"{_published('Nottingham')}; tanh 3.36 to 3.80",
         lambda s: _ours(s, "Nottingham"),
         lambda s: _worst(s, "Nottingham") < 4.5,
-        "The laptop budget is a fraction of the published one; the curves are still falling when it ends.",
+        "The laptop budget is a fraction of the published one.",
     ),
     Claim(
         "On Nottingham the gated networks are ahead of the tanh network.",
@@ -265,8 +269,9 @@ CLAIMS = (
         lambda s: (
             max(_tests(s, "Nottingham", "GRU") + _tests(s, "Nottingham", "LSTM")) < min(_tests(s, "Nottingham", "tanh"))
         ),
-        "The laptop budget is a fraction of the published one: all curves are still falling when it ends, and until "
-        "then the tanh network learns faster. Pascanu et al. 2013 report 3.36 for tanh, level with gated networks.",
+        "The LSTM is ahead, the GRU is not: its loss falls more slowly at the rate that all networks share. The "
+        "published networks have about as many parameters each, ours as many units, and were tuned one by one. Pascanu "
+        "et al. 2013 report 3.36 for tanh, level with gated networks.",
     ),
     Claim(
         "A frame of the chorales costs at least twice as many nats as one of Nottingham, whatever the network.",
@@ -274,7 +279,7 @@ CLAIMS = (
         "8.43 to 8.91 against 3.29 to 4.05",
         lambda s: f"at least {_best(s, 'JSB chorales'):.2f} against at most {_worst(s, 'Nottingham'):.2f}",
         lambda s: _best(s, "JSB chorales") >= 2 * _worst(s, "Nottingham"),
-        "The laptop budget is a fraction of the published one; curves on Nottingham are still falling when it ends.",
+        "The laptop budget is a fraction of the published one.",
     ),
 )
 
@@ -288,12 +293,21 @@ EXPERIMENT = Experiment(
     claims=CLAIMS,
     protocol="JSB chorales (229, 76 and 77 pieces) and Nottingham (694, 173 and 170) as piano rolls of 88 notes; one "
     "recurrent layer of the same width for all, a linear readout to 88 independent notes, Adam, gradient norm clipped "
-    "at 1, a fixed number of updates; tested whole, at the evaluation that was best on the validation pieces.",
+    "at 1, a fixed number of updates, the same for all networks; tested whole, at the evaluation that was best on the "
+    "validation pieces.",
     deviations=(
         "The networks of Bai et al. have about 300,000 (chorales) and 1,000,000 (Nottingham) parameters each and were "
-        "tuned; ours have one width and one learning rate for all.",
+        "tuned; ours have one width, and one learning rate a corpus.",
         "Bai et al. publish the code of their convolutional network alone; in it (music_test.py) gradients are clipped "
         "before they are computed, so that its clipping does nothing. Here they are clipped after.",
+        "After a first run of 1200 updates on Nottingham with 32 rows each and the constant rate 0.003, in which all "
+        "curves were still falling at the end and gated networks were behind, the laptop preset was given three times "
+        "as many updates of 16 rows, and a rate of 0.01 that falls to zero along a cosine, the same for all networks. "
+        "Pilots of tanh and LSTM networks with one seed went before. The published code lowers its rate where the "
+        "validation loss stalls, and takes one piece an update. The chorales are as they were.",
+        "With these settings the LSTM was ahead of the tanh network on Nottingham, and the GRU was behind. In a "
+        "further run the GRU started with the bias 1 on its update gate that the LSTM has on its forget gate; it was "
+        "no better, and the bias was taken back.",
         "Nottingham is trained on rows of at most 100 frames (200 at the paper preset) and tested on whole pieces.",
         "The ordering on the chorales is a close call in the literature: it is shown and not judged.",
         "Piano-midi and MuseData (Pascanu et al. 2013) are left out, and so is their regulariser.",

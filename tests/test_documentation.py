@@ -20,11 +20,12 @@ import tyro
 import yaml
 
 import rnnjax
-from rnnjax import initializers
+from rnnjax import applications, initializers
 from rnnjax.catalogue import catalogue, markdown
 from rnnjax.cells import REGISTRY
 from rnnjax.cli import Command
-from rnnjax.commands.train import Train
+from rnnjax.commands.applications import command_of, laptop_of
+from rnnjax.commands.run_options import RunOptions
 from rnnjax.engines import ENGINES, TABLE
 from rnnjax.tasks import REGISTRY as TASKS
 from rnnjax.tasks import Adding
@@ -131,8 +132,12 @@ def shell_lines() -> list[str]:
 @pytest.mark.parametrize("line", shell_lines())
 def test_a_command_is_understood(line):
     """The command line accepts every command that a page shows, and describes a valid run where it is one."""
-    command = tyro.cli(Command, args=shlex.split(line)[1:])
-    if isinstance(command, Train):
+    words = shlex.split(line)
+    if words[1] == "train" and words[2] in applications.REGISTRY:
+        command = tyro.cli(command_of(words[2]), args=words[3:], default=laptop_of(words[2]))
+    else:
+        command = tyro.cli(Command, args=words[1:])
+    if isinstance(command, RunOptions):
         command.config()
 
 
@@ -375,7 +380,22 @@ def test_the_site_has_every_page_and_nothing_from_elsewhere():
         assert not re.search(r"<(script|iframe|link)\b|src=[\"']?(https?:)?//", prose(page)), named(page)
 
 
-@pytest.mark.parametrize("package", ["rnnjax", "cells", "engines", "tasks", "models", "training", "analysis", "probe"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        "rnnjax",
+        "cells",
+        "engines",
+        "tasks",
+        "models",
+        "training",
+        "analysis",
+        "probe",
+        "applications",
+        "data",
+        "metrics",
+    ],
+)
 def test_everything_public_is_in_the_reference(package):
     module = importlib.import_module(package if package == "rnnjax" else f"rnnjax.{package}")
     shown = [entry for page in PAGES for entry in entries(page)]

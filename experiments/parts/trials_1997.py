@@ -16,6 +16,9 @@ from rnnjax.tasks import Adding, EmbeddedReber, Latch, NoiseFreeLag, TemporalOrd
 from rnnjax.tasks.embedded_reber import predicted, spell
 from rnnjax.tasks.synthetic import SyntheticTask
 
+RECENT = 2000
+"""Sequences that have to be right one after the other in tasks 4 and 6."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -31,10 +34,11 @@ class Row:
       published: sequences to success, the mean over the paper's trials; `None` where no trial succeeded.
       says: the published result in words.
       stop: the criterion: "strings" (all of 256 strings trained on and of 256 others), "both" (the two strings there
-        are), "fresh" (256 new sequences and their mean error) or "recent" (the last 2000 sequences and theirs).
+        are), "fresh" (256 new sequences and their mean error) or "recent" (the last 2000 sequences and theirs, looked
+        at after each).
       allowed: an output is right within this absolute error.
       mean: the mean error has to be below this.
-      every: sequences between looks at the criterion.
+      every: sequences between looks at the other criteria.
       each_step: weights change in each step, and not once a sequence.
       joins: the hidden units join when the outputs alone are wrong as often in 500 sequences as in the 500 before.
     """
@@ -176,12 +180,25 @@ def _judged(row: Row, params: Any, batch: Any) -> tuple[jax.Array, jax.Array]:
 
 
 class _Trial(NamedTuple):
-    """The state of a trial. `means` and `wrongs`, a sequence, are of the last chunks; `error` of the last."""
+    """The state of a trial.
+
+    Attributes:
+      params: the weights.
+      presented: sequences so far.
+      wrongs: wrong steps a sequence, of the last chunks.
+      errors: mean absolute errors of the last 2000 sequences, where the criterion looks at them.
+      streak: sequences since the last one that was wrong.
+      joined: whether the hidden units take part.
+      solved: whether the criterion is met.
+      error: mean absolute error of the last chunk.
+      wrong: sequences of the test that are wrong, once it was made.
+    """
 
     params: Any
     presented: jax.Array
-    means: jax.Array
     wrongs: jax.Array
+    errors: jax.Array
+    streak: jax.Array
     joined: jax.Array
     solved: jax.Array
     error: jax.Array
@@ -193,7 +210,7 @@ def _program(row: Row, patience: int, test: int):
     """The whole trial as one compiled program: `(key, strings) -> _Trial`."""
     task, network = row.task, row.network
     width = 1 if isinstance(task, Latch) else task.outputs
-    chunks = max(2000 // row.every, 1) if row.stop == "recent" else 2 * max(500 // row.every, 1)
+    chunks = 2 * max(500 // row.every, 1)
 
     def trial(key, strings):
         init_key, data_key, test_key = jax.random.split(key, 3)
@@ -206,8 +223,7 @@ def _program(row: Row, patience: int, test: int):
 
         def learned(trial):
             if row.stop == "recent":
-                right = (trial.wrongs.max() == 0) & (trial.means.mean() < row.mean)
-                return right & (trial.presented >= 2000)
+                return trial.solved
             if row.stop == "strings":
                 found = jax.vmap(lambda x: outputs(network, trial.params, x))(strings[1].inputs)
                 return jnp.all(predicted(found, strings[1].targets) | (strings[1].mask == 0))
@@ -217,31 +233,36 @@ def _program(row: Row, patience: int, test: int):
             right, error = _judged(row, trial.params, batch)
             return right.all() & (error.mean() < row.mean)
 
-        def learn(carry, number):
-            params, joined = carry
+        def learn(trial, number):
             params, mean, wrong = present(
-                network, params, lesson(number), row.rate, allowed=row.allowed, each_step=row.each_step, joined=joined
-            )
-            return (params, joined), (mean, wrong)
+                network, trial.params, lesson(number), row.rate, allowed=row.allowed, each_step=row.each_step,
+                joined=trial.joined,
+            )  # fmt: skip
+            after = trial._replace(params=params, presented=trial.presented + 1)
+            if row.stop == "recent":
+                errors = trial.errors.at[number % RECENT].set(mean)
+                streak = jnp.where(wrong > 0, 0, trial.streak + 1)
+                solved = (streak >= RECENT) & (errors.mean() < row.mean)
+                after = after._replace(errors=errors, streak=streak, solved=solved)
+                after = jax.tree.map(functools.partial(jnp.where, trial.solved), trial, after)  # it ends there
+            return after, (mean, wrong)
 
         def chunk(trial):
             numbers = trial.presented + jnp.arange(row.every)
-            (params, joined), (mean, wrong) = jax.lax.scan(learn, (trial.params, trial.joined), numbers)
-            means = jnp.append(trial.means[1:], mean.mean())
+            trial, (mean, wrong) = jax.lax.scan(learn, trial, numbers)
             wrongs = jnp.append(trial.wrongs[1:], wrong.mean())
             earlier, later = jnp.split(wrongs, 2)
             settled = jnp.isfinite(wrongs).all() & (later.mean() >= earlier.mean())
-            presented = trial.presented + row.every
-            trial = trial._replace(params=params, presented=presented, means=means, wrongs=wrongs, error=mean.mean())
+            trial = trial._replace(wrongs=wrongs, error=mean.mean())
             trial = trial._replace(solved=learned(trial))
-            return trial._replace(joined=joined | settled)
+            return trial._replace(joined=trial.joined | settled)
 
-        unknown = jnp.full(chunks, jnp.inf)
         start = _Trial(
             params=network.init(init_key, task.in_features, width),
             presented=jnp.int32(0),
-            means=unknown,
-            wrongs=unknown,
+            wrongs=jnp.full(chunks, jnp.inf),
+            errors=jnp.full(RECENT if row.stop == "recent" else 0, jnp.inf),
+            streak=jnp.int32(0),
             joined=jnp.asarray(not row.joins),
             solved=jnp.asarray(False),
             error=jnp.float32(jnp.inf),

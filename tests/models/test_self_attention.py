@@ -46,6 +46,8 @@ def test_padding_and_later_steps_have_no_effect(kind):
         np.testing.assert_allclose(apply(changed, LENGTHS)[:, :4], found[:, :4], atol=1e-6)
 
 
+@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_hashes_are_fixed_unless_drawn():
     module, params = made("lsh", window=3, buckets=4, rounds=1)
     draw = jax.jit(lambda key: module.apply(params, STATES, rngs={"dropout": key}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import types
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -48,10 +48,10 @@ class Config:
     length: int = 512
     truncation: int = 64
     seeds: tuple[int, ...] = (0, 1)
-    steps: int = 2400
+    steps: int = 4800
     batch_size: int = 32
     learning_rate: float = 2e-3
-    evaluate_every: int = 400
+    evaluate_every: int = 600
     data: str = ""
     processes: int | None = None
 
@@ -108,7 +108,7 @@ def measure(training: TrainConfig, params: Any) -> dict[str, Any]:
       open ("right"); "signals", see `correlations`; "excerpt", a piece of text with the activations of the units that
       follow each signal best.
     """
-    cell, task = training.cell, training.task
+    cell, task = training.cell, cast(Characters, training.task)
     metrics = jax.jit(lambda params: evaluate(params, training.dynamics, "test"))(params)
     batches = {split: task.evaluation(split).inputs for split in ("validation", "test")}
     texts = {split: _shown(task, split, len(rows)) for split, rows in batches.items()}

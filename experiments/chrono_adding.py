@@ -32,7 +32,7 @@ class Config:
     """
 
     length: int = 200
-    hidden: int = 64
+    hidden: int = 32
     seeds: tuple[int, ...] = (0, 1, 2)
     batch_size: int = 32
     optimizer: Optimizer = Optimizer("adam", 1e-3, clip="norm", clip_threshold=1.0)
@@ -137,11 +137,13 @@ EXPERIMENT = Experiment(
     claims=CLAIMS,
     protocol="Adding, variant `halves`, T = 200; LSTM with a linear readout of the last output; forget bias 0, 1, and "
     "chrono with T_max = T (b_f = log U(1, T_max - 1), b_i = -b_f). Batches of 32 fresh sequences. Preset `paper`: 128 "
-    "units, RMSprop at 0.001 with decay 0.9, no clipping, at most 20,000 updates. Preset `laptop`: 64 units, Adam at "
+    "units, RMSprop at 0.001 with decay 0.9, no clipping, at most 20,000 updates. Preset `laptop`: 32 units, Adam at "
     "0.001, global norm clipped at 1, at most 6,000 updates. Solved: mean squared error below 0.01 on 1,000 fresh "
     "sequences.",
     deviations=(
-        "Preset `laptop` has Adam with clipping where the paper has RMSprop without, and half the units.",
+        "Preset `laptop` has a quarter of the units, and Adam with clipping where the paper has RMSprop without. In a "
+        "trial of the paper's optimiser with 64 units and seed 0, chrono took 2,600 updates and neither constant bias "
+        "got below 0.01 in 6,000: more than this preset has time for.",
         "The paper gives neither the batch size nor the number of updates, nor a criterion: these are ours.",
         "The paper compares chrono with a bias of 1; the bias of 0 is ours.",
         "RMSprop adds 1e-16 under the root, which is the 1e-8 that most libraries add outside of it.",

@@ -153,7 +153,8 @@ def _against_tanh(name: str, order: str) -> dict[str, Any]:
 _SHORT = (
     "64 steps are not 784, where a gradient has twelve times as far to go. Over 64 the tanh network learns the digits "
     "no slower than the gated ones do, from either start, and these are still rising when the runs end: a claim about "
-    "MNIST does not carry over."
+    "MNIST does not carry over. More steps alone do not bring it about: in a trial on the same images, interpolated to "
+    "784 pixels, a tanh network of 32 units had 42 % on the validation images after 1,000 updates and a GRU 33 %."
 )
 
 CLAIMS = (

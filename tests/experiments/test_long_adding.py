@@ -69,6 +69,8 @@ def test_a_toy_run_goes_from_end_to_end(tmp_path):
         seeds=(0, 1),
         batch_size=4,
         steps=4,
+        extended=("GRU",),
+        extended_steps=6,
         indrnn_steps=6,
         evaluate_every=2,
         evaluation_size=8,

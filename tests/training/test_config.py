@@ -12,7 +12,7 @@ from rnnjax.training import Config, Optimizer
 @pytest.mark.parametrize(
     ("field", "given", "expected"),
     [
-        ("task", "adding", "a task"),
+        ("task", "adding", "a task or an application"),
         ("cell", "lstm", "a cell"),
         ("optimizer", "adam", "an Optimizer"),
         ("steps", 0, "a positive int"),

@@ -74,18 +74,22 @@ def _registered(name: str, cls: type) -> Entry:
 REGISTERED = [_registered(name, cls) for name, cls in REGISTRY.items()]
 
 VARIANTS = [
-    Entry("elman_relu", lambda p: Elman(FEATURES, activation="relu", precision=p)),
+    Entry("elman_relu", lambda p: Elman(FEATURES, activation="relu", precision=p), zoo=True),
     Entry("irnn", lambda p: Elman.irnn(FEATURES, precision=p)),
     Entry("gru_reset_before", lambda p: GRU(FEATURES, reset_after=False, precision=p)),
-    Entry("s5_square", lambda p: S5(FEATURES, state_features=6, blocks=2, precision=p), in_features=FEATURES),
-    Entry("rg_lru_heads", lambda p: RGLRU(FEATURES, heads=2, precision=p), in_features=FEATURES),
-    Entry("jordan_output_size", lambda p: Jordan(FEATURES, output_size=6, output_activation="identity", precision=p)),
+    Entry("s5_square", lambda p: S5(FEATURES, state_features=6, blocks=2, precision=p), FEATURES, zoo=True),
+    Entry("rg_lru_heads", lambda p: RGLRU(FEATURES, heads=2, precision=p), FEATURES, zoo=True),
+    Entry(
+        "jordan_output_size",
+        lambda p: Jordan(FEATURES, output_size=6, output_activation="identity", precision=p),
+        zoo=True,
+    ),
     *(Entry(name, make, *more, zoo=True) for name, make, *more in references.VARIANTS),
 ]
 
 WRAPPED = [
     Entry("stack", lambda p: Stack((LSTM(6, precision=p), GRU(FEATURES, precision=p)))),
-    Entry("residual", lambda p: Residual(GRU(FEATURES, precision=p)), in_features=FEATURES),
+    Entry("residual", lambda p: Residual(GRU(FEATURES, precision=p)), in_features=FEATURES, zoo=True),
     Entry("dropout", lambda p: Dropout(GRU(FEATURES, precision=p), input=0.3, output=0.4, recurrent=0.3)),
     Entry(
         "stack_of_wrapped",

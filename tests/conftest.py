@@ -61,7 +61,9 @@ def pytest_xdist_make_scheduler(config, log):
 
     class ByCell(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            _, _, parameters = nodeid.partition("[")
+            file, _, parameters = nodeid.partition("[")
+            if "/applications/" in file:  # what a file has trained serves all of its tests
+                return file.partition("::")[0]
             return next((word for word in parameters.rstrip("]").split("-") if word in names), nodeid)
 
     return ByCell(config, log)

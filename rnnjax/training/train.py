@@ -97,7 +97,10 @@ def train(
     check(not (resume and overwrite), "resume", True, "either resume or overwrite, not both")
     keys = keys_of(seeds)
     summary_writer = _summary_writer() if tensorboard else None
+    chunk = Stream(config, seeds) if streamed else _chunk(config.dynamics, strategy, devices)
 
+    if isinstance(config.task, Application):
+        config.task.template()  # reads the data here rather than within a trace
     folder = checkpoints = writer = None
     abstract = jax.eval_shape(lambda keys: jax.vmap(lambda key: initial_state(key, config))(keys), keys)
     state, start = None, 0
@@ -110,7 +113,6 @@ def train(
         checkpoints = Checkpoints(folder.checkpoints, keep=keep, mode=config.task.mode)
     if state is None:
         state = _starter(config)(keys)
-    chunk = Stream(config, seeds) if streamed else _chunk(config.dynamics, strategy, devices)
     records = list(folder.records()) if folder else []
     latest = {record["seed"]: _number(record["validation"][config.task.metric]) for record in records}
 

@@ -27,7 +27,8 @@ def params_of(name):
 @functools.lru_cache
 def logits_of(name):
     """`tokens -> logits`, with the drawn parameters."""
-    return jax.jit(lambda tokens: MODELS[name].apply({"params": params_of(name)}, {"tokens": tokens})[1])
+    params = params_of(name)
+    return jax.jit(lambda tokens: MODELS[name].apply({"params": params}, {"tokens": tokens})[1])
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -107,4 +107,5 @@ class Config:
     @property
     def dynamics(self) -> Config:
         """The run without where it starts from: equal for runs that can share one compiled program."""
-        return dataclasses.replace(self, cell=self.cell.dynamics, readout_init=None)
+        own = dict(cell=self.cell.dynamics, optimizer=self.optimizer.dynamics, readout_init=None)
+        return dataclasses.replace(self, **own)

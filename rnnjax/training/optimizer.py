@@ -86,19 +86,60 @@ class Optimizer:
         valid = isinstance(given, tuple) and all(map(_is_rate_factor, given))
         check(valid, "Optimizer.rate_factors", given, "pairs of a parameter's name and a number >= 0")
 
+    @property
+    def rates(self) -> Rates:
+        """The numbers that a compiled program takes as arguments; without clipping the threshold is infinite."""
+        threshold = math.inf if self.clip == "none" else self.clip_threshold
+        numbers_ = (self.learning_rate, threshold, self.weight_decay, self.gradient_noise)
+        return Rates(*(jnp.asarray(number, jnp.result_type(float)) for number in numbers_))
 
-def schedule(config: Optimizer, steps: int) -> optax.Schedule:
-    """The learning rate by update, for a run of `steps` updates."""
-    rate = config.learning_rate
+    @property
+    def dynamics(self) -> Optimizer:
+        """The optimiser without its rates: equal for runs that can share one compiled program."""
+        return dataclasses.replace(
+            self,
+            learning_rate=1.0,
+            clip="norm" if self.clip == "none" else self.clip,
+            clip_threshold=1.0,
+            weight_decay=float(self.weight_decay > 0),
+            gradient_noise=float(self.gradient_noise > 0),
+        )
+
+
+class Rates(NamedTuple):
+    """The numbers of an optimiser that do not change the program: part of the state, so that runs share it.
+
+    Attributes:
+      learning_rate: the peak of the schedule.
+      clip_threshold: infinite without clipping.
+      weight_decay: 0 without.
+      gradient_noise: 0 without.
+    """
+
+    learning_rate: Array
+    clip_threshold: Array
+    weight_decay: Array
+    gradient_noise: Array
+
+
+def schedule(config: Optimizer, steps: int, peak: Array | None = None) -> optax.Schedule:
+    """The learning rate by update, for a run of `steps` updates; `peak` in the place of the configuration's."""
+    highest = config.learning_rate if peak is None else peak
+    share = _share(config, steps)
+    return lambda count: highest * share(count)
+
+
+def _share(config: Optimizer, steps: int) -> optax.Schedule:
+    """The learning rate by update as a share of its peak."""
     main = {
-        "constant": lambda: optax.constant_schedule(rate),
-        "step": lambda: optax.exponential_decay(rate, config.decay_steps, config.decay_rate, staircase=True),
-        "exponential": lambda: optax.exponential_decay(rate, config.decay_steps, config.decay_rate),
-        "cosine": lambda: optax.cosine_decay_schedule(rate, max(steps - config.warmup_steps, 1)),
+        "constant": lambda: optax.constant_schedule(1.0),
+        "step": lambda: optax.exponential_decay(1.0, config.decay_steps, config.decay_rate, staircase=True),
+        "exponential": lambda: optax.exponential_decay(1.0, config.decay_steps, config.decay_rate),
+        "cosine": lambda: optax.cosine_decay_schedule(1.0, max(steps - config.warmup_steps, 1)),
     }[config.schedule]()
     if not config.warmup_steps:
         return main
-    return optax.join_schedules([optax.linear_schedule(0.0, rate, config.warmup_steps), main], [config.warmup_steps])
+    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, config.warmup_steps), main], [config.warmup_steps])
 
 
 class ClipState(NamedTuple):
@@ -122,14 +163,21 @@ def noting_clips(clip: optax.GradientTransformation) -> optax.GradientTransforma
     return optax.GradientTransformation(init, update)
 
 
-def make_optimizer(config: Optimizer, steps: int, key: Array | None = None) -> optax.GradientTransformation:
+def make_optimizer(
+    config: Optimizer, steps: int, key: Array | None = None, rates: Rates | None = None
+) -> optax.GradientTransformation:
     """The Optax chain of a configuration, for a run of `steps` updates.
 
-    The key seeds the gradient noise; the chain keeps it in its state from `init` on, so that updates need none.
+    Args:
+      config: what the chain is made of.
+      steps: the number of updates.
+      key: seeds the gradient noise; the chain keeps it in its state from `init` on, so that updates need none.
+      rates: the numbers to use in the place of those of `config`, such as arguments of a compiled function.
     """
-    threshold = config.clip_threshold
+    rates = config.rates if rates is None else rates
+    threshold: Any = rates.clip_threshold
     clip = {
-        "none": optax.identity,
+        "none": lambda: optax.clip_by_global_norm(threshold),
         "norm": lambda: optax.clip_by_global_norm(threshold),
         "value": lambda: optax.clip(threshold),
         "adaptive": lambda: optax.adaptive_grad_clip(threshold),
@@ -141,13 +189,15 @@ def make_optimizer(config: Optimizer, steps: int, key: Array | None = None) -> o
         "adam": lambda: optax.scale_by_adam(config.b1, config.decay or 0.999, config.eps),
         "adamw": lambda: optax.scale_by_adam(config.b1, config.decay or 0.999, config.eps),
     }[config.name]()
-    chain = [noting_clips(clip)]
+    chain = [noting_clips(_in_dtype(clip))]
     if config.gradient_noise:
-        chain.append(optax.add_noise(config.gradient_noise, 0.55, jax.random.key(0) if key is None else key))
-    decay = [optax.add_decayed_weights(config.weight_decay, mask=_kernels)] if config.weight_decay else []
+        noise: Any = rates.gradient_noise
+        chain.append(_in_dtype(optax.add_noise(noise, 0.55, jax.random.key(0) if key is None else key)))
+    decays = _in_dtype(optax.add_decayed_weights(rates.weight_decay, mask=_kernels))
+    decay = [decays] if config.weight_decay else []
     chain += [rule, *decay] if config.name == "adamw" else [*decay, rule]
     chain += [scale_by_name(dict(config.rate_factors))] if config.rate_factors else []
-    return optax.chain(*chain, optax.scale_by_learning_rate(schedule(config, steps)))
+    return optax.chain(*chain, optax.scale_by_learning_rate(schedule(config, steps, rates.learning_rate)))
 
 
 def scale_by_name(factors: dict[str, float]) -> optax.GradientTransformation:
@@ -172,6 +222,17 @@ def scale_by_name(factors: dict[str, float]) -> optax.GradientTransformation:
         return jax.tree_util.tree_map_with_path(scale, updates), state
 
     return optax.GradientTransformation(init, update)
+
+
+def _in_dtype(transform: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The same, computed in the dtype of the rates where that is wider, with updates in the dtypes that they came in."""
+
+    def update(updates, state, params=None):
+        wide = jax.tree.map(lambda leaf: leaf.astype(jnp.promote_types(leaf.dtype, jnp.result_type(float))), updates)
+        changed, state = transform.update(wide, state, params)
+        return jax.tree.map(lambda new, old: new.astype(old.dtype), changed, updates), state
+
+    return optax.GradientTransformation(transform.init, update)
 
 
 def _names(path: tuple[Any, ...]) -> list[str]:

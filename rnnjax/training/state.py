@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.applications import Application
 from rnnjax.models import RecurrentReadout
 from rnnjax.training.config import Config
-from rnnjax.training.optimizer import make_optimizer
+from rnnjax.training.optimizer import Rates, make_optimizer
 
 Array = jax.Array
 PyTree = Any
@@ -25,6 +25,7 @@ class TrainState(NamedTuple):
       key: the run's key; all its data, noise and masks follow from this and `step`.
       params: parameters of the model.
       opt_state: state of the Optax chain.
+      rates: the optimiser's numbers, which runs that share a program may differ in.
       carry: the recurrent state handed on between windows of truncated back-propagation, else `None`.
       nonfinite: updates skipped in a row because the gradient was not finite.
       best: best value of the task's metric on the validation split.
@@ -38,6 +39,7 @@ class TrainState(NamedTuple):
     key: Array
     params: PyTree
     opt_state: PyTree
+    rates: Rates
     carry: PyTree
     nonfinite: Array
     best: Array
@@ -68,6 +70,7 @@ def initial_state(key: Array, config: Config) -> TrainState:
         key=run_key,
         params=params,
         opt_state=optimizer.init(params),
+        rates=config.optimizer.rates,
         carry=config.cell.initial_carry((config.batch_size,)) if config.hands_on else None,
         nonfinite=jnp.zeros((), jnp.int32),
         best=jnp.asarray(jnp.inf if config.task.mode == "min" else -jnp.inf, jnp.float32),

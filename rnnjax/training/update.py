@@ -38,7 +38,7 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
       loss and norms are then zero and say nothing). With a regulariser also its value, without the weight, as
       "regularizer"; the norms are then those of the gradient of both.
     """
-    model, optimizer = make_model(config), make_optimizer(config.optimizer, config.steps)
+    model = make_model(config)
     full_rows = not config.task.variable_length and not config.truncation
 
     def trained(tree):
@@ -92,6 +92,7 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
             counts = jax.lax.psum(counts, axis) > 0
         norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(norm) & jnp.isfinite(value)
+        optimizer = make_optimizer(config.optimizer.dynamics, config.steps, rates=state.rates)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         updates = trained(updates)
         apply = finite & counts

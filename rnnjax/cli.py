@@ -1,13 +1,9 @@
-"""The command `rnnjax`: cells, gradients, probe, train, evaluate, predict, sample, report, compress."""
+"""The command `rnnjax`: cells, gradients, probe, train, evaluate, predict, sample, report, compress, ablate."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import io
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -16,12 +12,12 @@ from rnnjax.commands.cells import Cells
 from rnnjax.commands.compress import Compress
 from rnnjax.commands.evaluate import Evaluate
 from rnnjax.commands.gradients import Gradients
+from rnnjax.commands.parsing import guarded, parse, parse_training
 from rnnjax.commands.predict import Predict
 from rnnjax.commands.probe import Probe
 from rnnjax.commands.report import Report
 from rnnjax.commands.sample import Sample
 from rnnjax.commands.train import Train
-from rnnjax.errors import InputError
 
 Command = (
     Annotated[Cells, tyro.conf.subcommand("cells")]
@@ -36,13 +32,7 @@ Command = (
 )
 
 
-def run_command(
-    command: Any,
-    program: str,
-    arguments: Sequence[str] | None,
-    description: str,
-    presets: tuple[Any, Callable[[Any], Any]] | None = None,
-) -> int:
+def run_command(command: Any, program: str, arguments: Sequence[str] | None, description: str) -> int:
     """Parses arguments into one of the commands and calls it. Bad input is one line and exit code 2.
 
     Args:
@@ -50,57 +40,22 @@ def run_command(
       program: the name of the program.
       arguments: the arguments, or `None` for those of the process.
       description: what the program is.
-      presets: the command as it is without arguments, and a function from the command as it was read to the one that
-        it should have been without arguments: where these differ, the arguments are read again.
     """
-    try:
-        with _one_line_errors(program):
-            read = functools.partial(tyro.cli, command, prog=program, args=arguments, description=description)
-            chosen: Callable[[], None] = read() if presets is None else read(default=presets[0])
-            if presets is not None and (other := presets[1](chosen)) != presets[0]:
-                chosen = read(default=other)
-        chosen()
-    except InputError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return 2
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    except BrokenPipeError:  # the reader of our output has gone
-        sys.stderr.close()
-        return 0
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return 130
-    return 0
-
-
-@contextlib.contextmanager
-def _one_line_errors(program: str):
-    """Turns the parser's boxed message into one line."""
-    buffer = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(buffer):
-            yield
-    except SystemExit as exit_:
-        if exit_.code:
-            text = re.sub(r"[─-╿]", " ", re.sub(r"\x1b\[[0-9;]*m", "", buffer.getvalue()))
-            message = re.sub(r"\s+", " ", text).strip().removeprefix("Parsing error ")
-            print(f"{program}: {message.split('For full helptext')[0].strip()} (see {program} --help)", file=sys.stderr)
-        raise
+    return guarded(program, lambda: parse(command, program, arguments, description)())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point of the command; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] == ["train"] and len(arguments) > 1:
-        from rnnjax.applications import REGISTRY
+    if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        return guarded("rnnjax", lambda: parse_training(arguments[1:])())
+    if arguments[:1] == ["ablate"]:
+        from rnnjax.commands.ablate import HELP, read
 
-        if (name := arguments[1]) in REGISTRY:
-            from rnnjax.commands.applications import command_of, laptop_of
-
-            command, program = command_of(name), f"rnnjax train {name}"
-            presets = (laptop_of(name), lambda given: laptop_of(name, like=given))
-            return run_command(command, program, arguments[2:], str(command.__doc__), presets)
+        if not {"-h", "--help"}.isdisjoint(arguments):
+            print(HELP)
+            return 0
+        return guarded("rnnjax", lambda: read(arguments[1:])())
     return run_command(Command, "rnnjax", arguments, "Recurrent networks in JAX: cells, gradients, training.")
 
 

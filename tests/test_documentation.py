@@ -283,7 +283,7 @@ def test_tables_of_metrics():
     listed = {first: re.findall(r"`(\w+)`", " ".join(row[0] for row in table(DOCS / "training.md", first)))
               for first in ("update", "record")}  # fmt: skip
     assert sorted(listed["update"]) == sorted(metrics)
-    source = inspect.getsource(importlib.import_module("rnnjax.training.train")._records)
+    source = inspect.getsource(importlib.import_module("rnnjax.training.train").records_of)
     assert listed["record"] and sorted(listed["record"]) == sorted(re.findall(r'^ {12}"(\w+)":', source, re.MULTILINE))
 
 

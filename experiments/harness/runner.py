@@ -10,10 +10,10 @@ from typing import Any
 
 from experiments.harness.claims import judge
 from experiments.harness.experiment import Experiment, Section
-from experiments.harness.jobs import workers
 from experiments.harness.ledger import Ledger
 from experiments.harness.report import write_report
 from rnnjax.errors import InputError, check
+from rnnjax.training.processes import workers
 from rnnjax.training.run_folder import RunFolder, environment, write_json
 
 

@@ -225,7 +225,7 @@ def scale_by_name(factors: dict[str, float]) -> optax.GradientTransformation:
 
 
 def _in_dtype(transform: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The same, computed in the dtype of the rates where that is wider, with updates in the dtypes that they came in."""
+    """The same, computed in the dtype of the rates where that is wider; updates keep the dtypes that they came in."""
 
     def update(updates, state, params=None):
         wide = jax.tree.map(lambda leaf: leaf.astype(jnp.promote_types(leaf.dtype, jnp.result_type(float))), updates)

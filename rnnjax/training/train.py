@@ -124,7 +124,7 @@ def train(
             running = ~np.asarray(state.stopped)
             state, history = chunk(state)
             step += config.evaluate_every
-            fresh = _records(history, seeds, running, step, time.monotonic() - began)
+            fresh = records_of(history, seeds, running, step, time.monotonic() - began)
             records += fresh
             for record in fresh:
                 if folder:
@@ -143,7 +143,7 @@ def train(
         checkpoints.close()
     if writer:
         writer.close()
-    summary = _summary(state, seeds, records)
+    summary = summary_of(state, seeds, records)
     if folder:
         write_json(folder.path / "summary.json", {"seeds": summary})
     return Run(state, records, summary)
@@ -260,7 +260,8 @@ def _read(folder: RunFolder) -> dict[str, Any]:
     return saved
 
 
-def _records(history: History, seeds, running, step: int, seconds: float) -> list[dict[str, Any]]:
+def records_of(history: History, seeds, running, step: int, seconds: float) -> list[dict[str, Any]]:
+    """What a chunk reports: a record for each run that was running, as in metrics.jsonl."""
     updates = {name: np.asarray(value, float) for name, value in history.updates.items()}
     evaluations = {name: np.asarray(value, float) for name, value in history.evaluations.items()}
     counted = updates["counted"] > 0
@@ -302,7 +303,8 @@ def _warn(progress: ProgressReport, record: dict[str, Any], config: Config) -> N
         progress.note(f"gradient not finite: {record['nonfinite']} updates skipped ({where})")
 
 
-def _summary(state: TrainState, seeds, records) -> list[dict[str, Any]]:
+def summary_of(state: TrainState, seeds, records) -> list[dict[str, Any]]:
+    """What became of each run, as in summary.json."""
     rows = []
     for i, seed in enumerate(seeds):
         own = [record for record in records if record["seed"] == seed]

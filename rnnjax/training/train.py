@@ -58,6 +58,7 @@ def train(
     keep: int = 3,
     tensorboard: bool = False,
     quiet: bool = False,
+    watch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
     """Trains one run a seed, and writes a folder if asked to.
 
@@ -79,6 +80,7 @@ def train(
       keep: how many of the newest checkpoints to keep, besides the best by the task's metric (mean over seeds).
       tensorboard: also write TensorBoard event files (needs tensorboardX).
       quiet: print nothing.
+      watch: called with each record; an exception that it raises ends the training.
 
     Raises:
       InputError: arguments that do not fit, a folder that holds another run or cannot be written, a damaged
@@ -132,6 +134,8 @@ def train(
                 if writer:
                     _log(writer, record)
                 _warn(progress, record, config)
+                if watch:
+                    watch(record)
             loss, norm = (statistics.fmean(r[name] for r in fresh) for name in ("loss", "grad_norm"))
             latest |= {record["seed"]: record["validation"][config.task.metric] for record in fresh}
             value = statistics.fmean(latest[seed] for seed in seeds)

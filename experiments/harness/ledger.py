@@ -42,7 +42,7 @@ class Ledger:
         part.replace(path)
 
     def seconds(self) -> float:
-        """What the jobs took together, each on its own core."""
+        """Seconds of a core that the jobs took together."""
         return sum(json.loads(path.read_text())["seconds"] for path in self.folder.glob("*.json"))
 
     def _path(self, job: tuple) -> pathlib.Path:

@@ -7,7 +7,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from experiments.harness.experiment import Experiment
@@ -52,10 +52,10 @@ class TableRow(NamedTuple):
         claims = self.summary["claims"]
         seeds = len(self.summary["seeds"])
         verdict = f"{sum(claim['held'] for claim in claims)} of {len(claims)} held"
-        return (*head, str(seeds), _minutes(self.summary["seconds"]), verdict)
+        return (*head, str(seeds), _took(self.summary), verdict)
 
 
-HEADER = ("experiment", "papers", "preset", "seeds", "time", "claims")
+HEADER = ("experiment", "papers", "preset", "seeds", "core time", "claims")
 
 
 def collect(
@@ -163,12 +163,14 @@ def _conditions(row: TableRow) -> str:
     device = f"{machine['cores']} cores" if machine["backend"] == "cpu" else ", ".join(machine["devices"])
     seeds = ", ".join(str(seed) for seed in summary["seeds"])
     return (
-        f"**Preset {row.preset}**: seeds {seeds}; {_minutes(summary['seconds'])} on {device}, jax {machine['jax']}; "
-        f"{row.cells[-1]}."
+        f"**Preset {row.preset}**: seeds {seeds}; {_took(summary)} on {device}, jax {machine['jax']}; {row.cells[-1]}."
     )
 
 
-def _minutes(seconds: float) -> str:
+def _took(summary: Mapping[str, Any]) -> str:
+    """The time of one core that a run took, which other work on the machine does not change."""
+    if (seconds := summary.get("core_seconds")) is None:
+        return "-"
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 

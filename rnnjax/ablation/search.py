@@ -98,12 +98,15 @@ def search(
         path.touch()
     except OSError as error:
         raise InputError("storage", str(path), f"a file that can be written ({error.strerror})") from None
-    made = {name: next(iter(values.values)) if isinstance(values, Choices) else values.low for name, values in space.items()}
+    made = {
+        name: next(iter(values.values)) if isinstance(values, Choices) else values.low for name, values in space.items()
+    }
     mode = make(made).task.mode
     _study(path, mode, sampler, pruner, space, sampler_seed)
     count = min(workers(processes), trials)
     jobs = [
-        (make, dict(space), str(path), mode, trials, sampler, pruner, tuple(seeds), sampler_seed + i) for i in range(count)
+        (make, dict(space), str(path), mode, trials, sampler, pruner, tuple(seeds), sampler_seed + i)
+        for i in range(count)
     ]
     for _ in in_processes(_work, jobs, count):
         pass
@@ -122,7 +125,8 @@ def read_search(storage: str | os.PathLike) -> Found:
     complete = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
     check(bool(complete), "storage", str(storage), "a search with at least one complete trial")
     rows = [
-        {"number": trial.number, "state": trial.state.name, "value": trial.value, **trial.params} for trial in study.trials
+        {"number": trial.number, "state": trial.state.name, "value": trial.value, **trial.params}
+        for trial in study.trials
     ]
     return Found(dict(study.best_params), float(study.best_value), rows)
 

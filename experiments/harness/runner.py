@@ -88,9 +88,8 @@ def run_experiment(
     report.write_text(write_report(experiment, preset, claims, outcome.sections, text, environment()))
     write_json(folder.path / "summary.json", {**outcome.summary, "claims": claims, **spent})  # last: the run is done
     _print(() if brief else outcome.sections, claims)
-    print(
-        f"{sum(claim['held'] for claim in claims)} of {len(claims)} claims held, {core_seconds / 60:.1f} minutes of a core"
-    )
+    held = sum(claim["held"] for claim in claims)
+    print(f"{held} of {len(claims)} claims held, {core_seconds / 60:.1f} minutes of a core")
     print(f"report: {report}", flush=True)
     return claims
 

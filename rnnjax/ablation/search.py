@@ -64,8 +64,8 @@ def search(
     """Looks for the configuration with the best validation metric.
 
     A trial trains one run a seed and is worth the mean of their best values; a run that diverged makes it fail. With a
-    pruner, a trial is ended whose first seed lags behind: after each evaluation, on the task's metric. Several processes
-    share the storage, here or elsewhere: a search that was stopped goes on until the storage has so many trials.
+    pruner, a trial is ended whose first seed lags behind: after each evaluation, on the task's metric. Several
+    processes share the storage, here or elsewhere: a search that was stopped goes on until it has so many trials.
 
     Args:
       make: from values to a configuration; at the top level of a module where there are several processes.

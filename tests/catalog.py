@@ -1,8 +1,8 @@
 """The cells under test: every registered class, named variants of them, and wrappers around them.
 
 A cell that is added to `rnnjax.cells.REGISTRY` is listed here by itself, and so comes under every law. What has to be
-compiled for a law takes most of its time: of the zoo, all that is registered besides the first cells, `make test` runs
-the laws in brief (`test_laws_in_brief.py`) and `make test-all` in full.
+compiled for a law takes most of its time: of most cells, all but a few that stand for the others, `make test` runs the
+laws in brief (`test_laws_in_brief.py`) and `make test-all` in full.
 """
 
 from __future__ import annotations
@@ -58,11 +58,29 @@ class Entry:
     places: tuple[int, ...] = ()  # the extent of the spatial axes
     zoo: bool = False
 
+    @property
+    def brief(self) -> bool:
+        """Whether what compiles this cell is run in brief by `make test`, and in full by `make test-all` only."""
+        return self.zoo or self.name in IN_BRIEF
+
     def __str__(self) -> str:
         return self.name
 
 
 TEXTBOOK = ("elman", "jordan", "lstm", "peephole_lstm", "gru", "min_gru", "min_lstm", "lru", "s5", "rg_lru")
+
+# Of these, each like another one that is tested in full.
+IN_BRIEF = (
+    "jordan",
+    "peephole_lstm",
+    "min_lstm",
+    "s5",
+    "rg_lru",
+    "irnn",
+    "gru_reset_before",
+    "dropout_of_stack",
+    "stack_of_affine",
+)
 
 
 def _registered(name: str, cls: type) -> Entry:
@@ -156,16 +174,16 @@ def _each(entries: list[Entry]) -> pytest.MarkDecorator:
 
 
 def each_in_full(entries: list[Entry]) -> pytest.MarkDecorator:
-    """Each entry; those of the zoo where all is tested in full only."""
+    """Each entry; those that are tested in brief where all is tested in full only."""
     marks = [pytest.mark.exhaustive, pytest.mark.slow]
-    cases = [pytest.param(entry, id=str(entry), marks=marks if entry.zoo else []) for entry in entries]
+    cases = [pytest.param(entry, id=str(entry), marks=marks if entry.brief else []) for entry in entries]
     return pytest.mark.parametrize("entry", cases)
 
 
 every_cell = _each(CELLS)
 every_plain_cell = _each(REGISTERED + VARIANTS)
 every_registered_cell = _each(REGISTERED)
-every_cell_and_wrapper_of_the_zoo = _each([entry for entry in CELLS if entry.zoo])
+every_cell_in_brief = _each([entry for entry in CELLS if entry.brief])
 
 
 # For what has to compile a cell.

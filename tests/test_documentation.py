@@ -90,11 +90,15 @@ def quick_compilation():
 
 
 RUN = [page for page in TEXTS if any(info == "python" for info, _, _ in fences(page))]
+LONG = ("docs/analysis.md", "docs/training.md")  # a program for each of many functions
+IN_FULL = [pytest.mark.exhaustive, pytest.mark.slow]
 PRINTED = re.compile(r"^ *print\(.*\)(?:(?:  |\n *)# (.*))?$", re.MULTILINE)
 
 
 @pytest.mark.usefixtures("quick_compilation")
-@pytest.mark.parametrize("page", RUN, ids=named)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=IN_FULL if named(page) in LONG else []) for page in RUN], ids=named
+)
 def test_examples_run_and_print_what_they_say(page, tmp_path, monkeypatch):
     """The blocks of a page run one after the other, as one program; `print(...)  # text` prints that text, which
     may also stand on the line below. In the README comments say other things.

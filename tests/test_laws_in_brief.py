@@ -1,4 +1,4 @@
-"""The laws of a sequence for every cell of the zoo, on one compiled program a cell.
+"""The laws of a sequence for every cell that others do not stand for, on one compiled program a cell.
 
 The laws are those of `test_unroll`, `test_scan` and `test_cells`, where each stands by itself and is put to many cases.
 Here the program is the same throughout, that of a padded batch with resets and its gradient, and what a law compares
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import references
-from catalog import FEATURES, REGISTERED, every_cell_and_wrapper_of_the_zoo, every_registered_cell
+from catalog import FEATURES, REGISTERED, every_cell_in_brief, every_registered_cell
 from sequences import (
     BATCH,
     HALF,
@@ -128,7 +128,7 @@ LAWS = (
 )  # fmt: skip
 
 
-@every_cell_and_wrapper_of_the_zoo
+@every_cell_in_brief
 def test_laws_of_a_sequence(entry):
     """Equations, padding, rows, chunks, resets and gradients, all of which fail by name."""
     runs = Runs(entry)

@@ -115,7 +115,7 @@ def one_network(config: Config, name: str, seed: int) -> dict[str, Any]:
                  kernel_init=Normal(1.0))  # fmt: skip
     optimizer = Optimizer("adam", config.learning_rate, clip="norm", clip_threshold=config.clip_norm)
     training = TrainConfig(task, cell, optimizer, steps=config.steps, batch_size=config.batch_size,
-                           evaluate_every=config.evaluate_every, evaluation_size=200)  # fmt: skip
+                           evaluate_every=config.evaluate_every, evaluation_size=200, on_nonfinite="skip")  # fmt: skip
     state = initial_state(jax.random.key(seed), training)
     bias_key, readout_key, floss_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1), 3)
     readout = {"kernel": jax.random.normal(readout_key, (config.features, 1)), "bias": jnp.full(1, 1e-3)}

@@ -188,9 +188,13 @@ CLAIMS = (
         "learnt at T up to 5,000",
         _ours("coRNN"),
         _solves("coRNN"),
-        remark="With this stiffness a state stays below 1/66, so that a readout of few units has far to grow. The "
-        "authors' code allows 60,000 updates of 50 sequences; in a trial with its 128 units, 1,200 updates of 20 "
-        "did not leave the baseline either.",
+        remark="With this stiffness a state stays below 1/66, so that a readout of few units has far to grow, and the "
+        "authors' code allows 60,000 updates of 50 sequences. With its 128 units and batches of 50, pilot runs with "
+        "the seed 100 leave the baseline after about 700 updates at T = 50, 1,000 at T = 100 (errors of 0.011 and "
+        "0.031 after 1,500) and 2,400 at T = 200, where an update takes 0.04 seconds of a core: T = 500 is a matter of "
+        "many minutes a seed. With 32 units, T = 500 and two other sets of constants, which the code has for images of "
+        "784 pixels, they do not leave it: dt 0.076, gamma 0.4, epsilon 8, Adam 0.0054 in 8,000 updates of 20; dt "
+        "0.042, gamma 2.7, epsilon 4.7, Adam 0.02 in 2,000.",
     ),
     Claim(
         "An IndRNN of two layers solves it.",

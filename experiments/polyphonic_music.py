@@ -47,10 +47,10 @@ class Config:
     """
 
     hidden: tuple[int, int] = (100, 100)
-    steps: tuple[int, int] = (900, 3600)
+    steps: tuple[int, int] = (900, 4800)
     batch_size: tuple[int, int] = (16, 16)
     length: tuple[int, int] = (0, 100)
-    learning_rate: tuple[float, float] = (3e-3, 1e-2)
+    learning_rate: tuple[float, float] = (3e-3, 4e-3)
     schedule: tuple[str, str] = ("constant", "cosine")
     evaluations: int = 6
     seeds: tuple[int, ...] = (0, 1)
@@ -100,6 +100,7 @@ def run(config: Config, folder: RunFolder) -> Outcome:
                 batch_size=config.batch_size[place],
                 evaluate_every=steps // config.evaluations,
                 stop_when_solved=False,
+                on_nonfinite="skip",
             )
             jobs += [(corpus, name, training, seed) for seed in config.seeds]
     found: dict[str, dict[str, Any]] = {corpus: {} for corpus in CORPORA}
@@ -269,9 +270,11 @@ CLAIMS = (
         lambda s: (
             max(_tests(s, "Nottingham", "GRU") + _tests(s, "Nottingham", "LSTM")) < min(_tests(s, "Nottingham", "tanh"))
         ),
-        "The LSTM is ahead, the GRU is not: its loss falls more slowly at the rate that all networks share. The "
-        "published networks have about as many parameters each, ours as many units, and were tuned one by one. Pascanu "
-        "et al. 2013 report 3.36 for tanh, level with gated networks.",
+        "The LSTM is ahead, the GRU is not. In pilot runs with another seed a lower rate than before brought it to "
+        "3.96 nats on the validation pieces, and the tanh network to 3.95. It depends on its seed more than the others "
+        "do, and is behind on the training pieces too: it is not overfitting. The published networks have about as "
+        "many parameters each, ours as many units. The papers do not agree on the tanh network: the best of the 3.36 "
+        "to 3.80 of Pascanu et al. 2013 is level with the gated networks of Bai et al.",
     ),
     Claim(
         "A frame of the chorales costs at least twice as many nats as one of Nottingham, whatever the network.",
@@ -297,17 +300,20 @@ EXPERIMENT = Experiment(
     "validation pieces.",
     deviations=(
         "The networks of Bai et al. have about 300,000 (chorales) and 1,000,000 (Nottingham) parameters each and were "
-        "tuned; ours have one width, and one learning rate a corpus.",
+        "tuned one by one; ours have one width, and one learning rate a corpus.",
         "Bai et al. publish the code of their convolutional network alone; in it (music_test.py) gradients are clipped "
         "before they are computed, so that its clipping does nothing. Here they are clipped after.",
-        "After a first run of 1200 updates on Nottingham with 32 rows each and the constant rate 0.003, in which all "
-        "curves were still falling at the end and gated networks were behind, the laptop preset was given three times "
-        "as many updates of 16 rows, and a rate of 0.01 that falls to zero along a cosine, the same for all networks. "
-        "Pilots of tanh and LSTM networks with one seed went before. The published code lowers its rate where the "
-        "validation loss stalls, and takes one piece an update. The chorales are as they were.",
-        "With these settings the LSTM was ahead of the tanh network on Nottingham, and the GRU was behind. In a "
-        "further run the GRU started with the bias 1 on its update gate that the LSTM has on its forget gate; it was "
-        "no better, and the bias was taken back.",
+        "The laptop preset on Nottingham was changed twice, after runs in which the claim on gated networks was "
+        "missed; the claim is as it was. First it had 1200 updates of 32 rows at the constant rate 0.003, in which all "
+        "curves were still falling at the end; then 3600 of 16 rows at 0.01, falling to zero along a cosine, after "
+        "pilots of tanh and LSTM networks with one seed: LSTM 3.80 and 3.79, tanh 4.06 and 4.06, GRU 4.26 and 4.07, "
+        "with a bias of 1 on its update gate 4.27 and 4.10. Then rates were compared on the validation pieces in pilot "
+        "runs with the seed 100. After 1200 updates, of 0.005, 0.01, 0.02 and 0.04 (GRU: and 0.08), 0.02 is best for "
+        "tanh (4.11) and LSTM (4.04), 0.04 for the GRU (4.22). In long runs lower rates end lower: tanh 4.03 after "
+        "6000 updates at 0.02, 3.95 after 4800 at 0.004; GRU 4.23 after 6000 at 0.04, 3.96 after 4800 at 0.004, 3.97 "
+        "at 0.002. All networks have 4800 updates and 0.004 since then, although that promised no more than a tie. The "
+        "published code lowers its rate where the validation loss stalls, and takes one piece an update. The chorales "
+        "are as they were.",
         "Nottingham is trained on rows of at most 100 frames (200 at the paper preset) and tested on whole pieces.",
         "The ordering on the chorales is a close call in the literature: it is shown and not judged.",
         "Piano-midi and MuseData (Pascanu et al. 2013) are left out, and so is their regulariser.",

@@ -22,7 +22,8 @@ _INTRODUCTION = """# Published and reproduced
 What papers report about gradients, memory and learning in recurrent networks, and what came out when this library ran
 it. Every experiment states its claims before it runs. A claim that does not hold is listed as missed, with what is
 known of the reason; all seeds that were run are reported. `laptop` presets are cut to minutes on two cores, `paper`
-presets have the published size.
+presets have the published size. Times are those of one core, of which two share the work; where it says wall, those of
+the clock instead, on a machine that had other work too.
 
 ```text
 python -m experiments run all --preset laptop    # every experiment of that size; goes on where it was cut off
@@ -169,9 +170,10 @@ def _conditions(row: TableRow) -> str:
 
 def _took(summary: Mapping[str, Any]) -> str:
     """The time of one core that a run took, which other work on the machine does not change."""
-    if (seconds := summary.get("core_seconds")) is None:
-        return "-"
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    counted = summary.get("core_seconds")
+    seconds = summary["seconds"] if counted is None else counted
+    text = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return text if counted is not None else f"{text} (wall)"
 
 
 def _escaped(cells: Iterable[str]) -> list[str]:

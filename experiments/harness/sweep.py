@@ -58,7 +58,7 @@ def sweep(
     names = [arm.name for arm in arms]
     check(len(set(names)) == len(names), "arms", names, "names, none twice")
     groups: dict[TrainConfig, list[Arm]] = {}
-    for arm in arms:
+    for arm in map(_skipping, arms):
         groups.setdefault(arm.training.dynamics, []).append(arm)
     whole = sum(_cost(group) for group in groups.values())
     jobs = []
@@ -80,6 +80,11 @@ def sweep(
                 best = ", ".join(f"{value:.3g}" if value is not None else "-" for value in row["best"])
                 print(f"{name:<28} {verdict(row)}; best {best}  ({found[name]['seconds']:.0f} s)", flush=True)
     return {name: found[name] for name in names}
+
+
+def _skipping(arm: Arm) -> Arm:
+    """The arm with updates that are not finite left out: one such update is no reason to end a run of a paper."""
+    return dataclasses.replace(arm, training=dataclasses.replace(arm.training, on_nonfinite="skip"))
 
 
 def _cost(group: Sequence[Arm]) -> float:

@@ -81,14 +81,14 @@ def _as_at_the_laptop(summary):
     return {**summary, "networks": networks, "lag": 100, "order": 100}
 
 
-def summary(*, solved=300, decades=-6.0, accuracy=0.9):
+def summary(*, solved=300, decades=-6.0):
     """A summary in which every network does the same."""
     task = {"solved_at": [solved] * 2, "steps": [1000] * 2, "diverged": [False] * 2}
     row = {
         "decades_at_initialisation": decades,
         "decades_after_training": decades,
         **{name: task for name in ("adding 50", "adding 100", "order 100")},
-        "digits": {**task, "test_accuracy": [accuracy] * 2},
+        "digits": {**task, "test_accuracy": [0.9] * 2},
     }
     return {
         "networks": {name: dict(row) for name in vanishing_gradient.NAMES},
@@ -104,7 +104,6 @@ def test_each_claim_can_hold_and_can_fail():
     good = summary()
     never = {"solved_at": [None, None], "steps": [1000] * 2, "diverged": [False] * 2}
     good["networks"]["Elman tanh"]["adding 100"] = never
-    good["networks"]["Elman tanh"]["digits"] = {**never, "test_accuracy": [0.3, 0.4]}
     good["networks"]["GRU b_z=0"]["order 100"] = never
     good["networks"]["LSTM chrono"]["adding 100"] = {**never, "solved_at": [100, 200]}
     assert all(claim["held"] for claim in judge(vanishing_gradient.CLAIMS, good))

@@ -274,4 +274,4 @@ def _legend_above(figure: Figure, marks: list[tuple[str, Any, Any, str]]) -> Non
         for name, value, dash, ink in marks
     ]
     if handles:
-        figure.legend(handles=handles, loc="outside right upper")
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))

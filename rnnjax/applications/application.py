@@ -19,6 +19,7 @@ from rnnjax.cell import Cell
 from rnnjax.data.pipeline import Plan, buckets, evaluation_rows, training_batches
 from rnnjax.errors import InputError, check, check_choice
 from rnnjax.report import Section
+from rnnjax.serialization import check_fields
 from rnnjax.tasks import Batch
 
 Array = jax.Array
@@ -90,6 +91,10 @@ class Application(abc.ABC):
       mode: whether a good value of that metric is small ("min") or large ("max").
       laptop: what the command trains unless told otherwise.
       stateful: whether the state after an update is where the next one starts, as in language models.
+
+    Raises:
+      InputError: a field that holds something else than its annotation says, such as a number that is not finite. A
+        subclass that has checks of its own calls these first.
     """
 
     name: ClassVar[str] = ""
@@ -104,6 +109,9 @@ class Application(abc.ABC):
     tfds: str = ""
     data_dir: str = ""
     prepared: str = ""
+
+    def __post_init__(self):
+        check_fields(self, str)
 
     @abc.abstractmethod
     def fit_data(self) -> dict[str, Any]:

@@ -76,9 +76,10 @@ class Caption(Application):
     penalty: float = 0.0
 
     def __post_init__(self):
+        super().__post_init__()
         for field in ("embedding", "channels", "beam"):
             given = getattr(self, field)
-            check(isinstance(given, int) and given > 0, field, given, "a positive int")
+            check(given > 0, field, given, "a positive int")
         check(self.penalty >= 0, "penalty", self.penalty, "a number >= 0")
 
     def fit_data(self) -> dict[str, Any]:

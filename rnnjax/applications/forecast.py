@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax.applications.application import SPLITS, Application, Evaluation, Laptop
+from rnnjax.applications.application import SPLITS, Evaluation, Laptop
 from rnnjax.applications.forecast_answers import calibrated, forecasts, naive_forecasts
 from rnnjax.applications.forecast_data import (
     last_window,
@@ -21,6 +21,7 @@ from rnnjax.applications.forecast_data import (
     units_of,
     windows_in,
 )
+from rnnjax.applications.network import Networked
 from rnnjax.cell import Cell
 from rnnjax.data.windows import Framing, Units, Window, restored, stacked, transformed
 from rnnjax.errors import check, check_choice
@@ -33,7 +34,7 @@ Array = jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
-class Forecast(Application):
+class Forecast(Networked):
     """Forecasts of a series from its own past, and from other columns beside it.
 
     The series is split in the order of time; what is fitted to it is fitted to the training part; and a forecast sees
@@ -110,6 +111,7 @@ class Forecast(Application):
     head_dropout: float = 0.0
 
     def __post_init__(self):
+        super().__post_init__()
         check_choice("missing", self.missing, ("error", "mask"))
         check_choice("strategy", self.strategy, ("direct", "recursive"))
         check_choice("objective", self.objective, ("pinball", "squared"))
@@ -202,7 +204,7 @@ class Forecast(Application):
     def model(self, cell: Cell) -> nn.Module:
         """A recurrent layer over the window, with a head for all steps ahead."""
         return Forecaster(
-            cell,
+            self.sequence_network(cell),
             self.ahead,
             len(self.levels),
             attention=self.attention,

@@ -14,8 +14,10 @@ import numpy as np
 from rnnjax import metrics
 from rnnjax.applications.application import Evaluation, Laptop
 from rnnjax.applications.language_levels import ORDERS, PASSAGE, UNLESS_GIVEN, LaptopByLevel
+from rnnjax.applications.network import NO_GATES, check_unset
 from rnnjax.applications.passage import passage
 from rnnjax.applications.running_text import RunningText
+from rnnjax.applications.stream_losses import stream_losses
 from rnnjax.cell import Cell
 from rnnjax.data import corpus
 from rnnjax.data.files import entries, text_of
@@ -23,8 +25,9 @@ from rnnjax.data.pipeline import evaluation_rows
 from rnnjax.data.streams import Streams
 from rnnjax.errors import check
 from rnnjax.models.decoding import check_sampling
-from rnnjax.models.language_model import LanguageModel, losses_of, states_of, writer
+from rnnjax.models.language_model import LanguageModel, states_of, writer
 from rnnjax.models.ngram import ngram_losses
+from rnnjax.models.sequence_layer import Blocks
 from rnnjax.report import Section
 from rnnjax.tasks import Batch
 from rnnjax.tasks.losses import cross_entropy, masked_mean
@@ -46,6 +49,10 @@ class LanguageModeling(RunningText):
     back-propagation through time. At the end of the streams they are cut anew, a little further on, and the state
     starts anew. A split is evaluated as one stream from its first token to its last, with the full softmax; each token
     but the first is predicted.
+
+    A Transformer hands nothing on: its windows are independent, and it sees at most the `window` tokens before the one
+    that it predicts. In evaluation and in writing it is moved on by half a window at a time, so that it sees at least
+    half of one, as far as the text has begun.
 
     Metrics: "loss" in nats a token, "perplexity", and for characters "bits_per_character".
 
@@ -70,7 +77,6 @@ class LanguageModeling(RunningText):
 
     name: ClassVar[str] = "lm"
     source: ClassVar[str] = "Mikolov et al. 2010, doi:10.21437/Interspeech.2010-343"
-    stateful: ClassVar[bool] = True
     laptop: ClassVar[Laptop] = LaptopByLevel()  # type: ignore[assignment]
 
     _: dataclasses.KW_ONLY
@@ -92,6 +98,12 @@ class LanguageModeling(RunningText):
         for field in ("input_dropout", "hidden_dropout", "output_dropout"):
             given = getattr(self, field)
             check(given is None or 0 <= given < 1, field, given, "a share in [0, 1)")
+        if self.network == "transformer":
+            check_unset(self, ("hidden_dropout",))  # it has block_dropout
+
+    @property
+    def stateful(self) -> bool:  # type: ignore[override]
+        return self.network == "recurrent"
 
     def setting(self, field: str) -> Any:
         """The value of a field, or that of the level where none was given."""
@@ -115,9 +127,10 @@ class LanguageModeling(RunningText):
         host, hosts = shard
         check(batch_size % hosts == 0, "batch_size", batch_size, f"a multiple of the {hosts} hosts")
         codes, streams = np.asarray(self.examples("train")), self._streams(batch_size, seed)
+        own = slice(host * batch_size // hosts, (host + 1) * batch_size // hosts)
 
         def load(update: int) -> Batch:
-            rows = codes[streams[update][host::hosts]]
+            rows = codes[streams[update][own]]
             return self._batch(rows[:, :-1], rows[:, 1:])
 
         return grain.MapDataset.range(_ENDLESS).map(load)
@@ -141,7 +154,8 @@ class LanguageModeling(RunningText):
             above = (Dropout(layer, input=self.hidden_dropout) for layer in cell.cells[1:])
             cell = dataclasses.replace(cell, cells=(cell.cells[0], *above))
         names = ("embedding", "tied", "input_dropout", "output_dropout", "samples")
-        return LanguageModel(cell, len(self.fitted()["tokens"]), **{name: self.setting(name) for name in names})
+        network = self.sequence_network(cell, self.setting("window"))
+        return LanguageModel(network, len(self.fitted()["tokens"]), **{name: self.setting(name) for name in names})
 
     def loss(self, outputs: Array, batch: Batch) -> Array:
         sampled = jnp.ndim(outputs) == jnp.ndim(batch.targets)
@@ -218,16 +232,8 @@ class LanguageModeling(RunningText):
           InputError: less than two tokens.
         """
         check(len(codes) >= 2, "text", f"{len(codes)} tokens", "at least two tokens: one to start from")
-        run = losses_of(model)
         chunk = min(max(_LOGITS // len(self.fitted()["tokens"]), 1), 2048, len(codes) - 1)
-        carry: Any = model.cell.initial_carry((1,))
-        found = []
-        for start in range(0, len(codes) - 1, chunk):
-            rows = codes[start : start + chunk + 1]
-            padded = np.pad(rows, (0, chunk + 1 - len(rows)))[None]
-            carry, losses = run(params, carry, padded[:, :-1], padded[:, 1:])
-            found.append(np.asarray(losses)[0, : len(rows) - 1])
-        return np.concatenate(found)
+        return stream_losses(model, params, codes, chunk)
 
     def read_inputs(self, path: str) -> list[Any]:
         """The lines of a text file.
@@ -283,4 +289,7 @@ class LanguageModeling(RunningText):
         """A passage of the validation text: what was not foreseen, and what three units do over it."""
         codes = np.asarray(self.examples("validation"))[: PASSAGE[self.level] + 1]
         tokens = [self.decode([code]) + (" " if self.level == "word" else "") for code in codes]
-        return (passage(tokens, self.losses(model, params, codes), states_of(model)(params, codes[None, :-1])[0]),)
+        losses = self.losses(model, params, codes)
+        if isinstance(model, LanguageModel) and isinstance(model.cell, Blocks):
+            return (passage(tokens, losses, note=NO_GATES),)
+        return (passage(tokens, losses, states_of(model)(params, codes[None, :-1])[0]),)

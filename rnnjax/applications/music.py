@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax.applications.application import SPLITS, Application, Laptop, judged
+from rnnjax.applications.application import SPLITS, Laptop, judged
+from rnnjax.applications.network import Networked
 from rnnjax.applications.notes import KEYS, LOWEST, note_name, read_notes, written_notes
 from rnnjax.applications.piano_rolls import Piece, in_pairs, rows_of
 from rnnjax.cell import Cell
@@ -51,7 +52,7 @@ class _Preset:
 
 
 @dataclasses.dataclass(frozen=True)
-class Music(Application):
+class Music(Networked):
     """Which notes sound in the next frame? 88 independent bits, given all frames before.
 
     To train, pieces are cut into rows of at most `window` steps that follow each other, each without a past; they are
@@ -70,7 +71,7 @@ class Music(Application):
         list of MIDI numbers from 21 to 108.
       corpus: the file's name without its ending, where `data` is a folder with several.
       window: the most steps of a training row; 0 means whole pieces, and `None` 0 where there are fewer than 50,000
-        training frames, else 100.
+        training frames, else 100. Of a Transformer also the most steps that it reads at once, 100 unless given.
       output_dropout: of the outputs of the recurrent layer; `None` is 0.3 or 0.2, likewise.
       input_dropout: of what the recurrent layer reads.
       informed: whether the network starts from the frequencies of the keys also where there are fewer training frames:
@@ -92,8 +93,11 @@ class Music(Application):
     informed: bool = False
 
     def __post_init__(self):
+        super().__post_init__()
         whole = isinstance(self.window, int) and not isinstance(self.window, bool) and self.window >= 0
         check(self.window is None or whole, "Music.window", self.window, "an int >= 0, or None")
+        bounded = self.network == "recurrent" or self.window != 0
+        check(bounded, "Music.window", self.window, 'a positive int, or None, with network "transformer"')
         given = self.output_dropout
         valid = given is None or (isinstance(given, int | float) and 0 <= given < 1)
         check(valid, "Music.output_dropout", given, "a number in [0, 1), or None")
@@ -108,8 +112,13 @@ class Music(Application):
 
     def examples(self, split: str) -> Sequence[Piece]:
         check_choice("split", split, SPLITS)
-        window = _WINDOW[_is_small(self)] if self.window is None else self.window
-        return rows_of(self.data, self.corpus, split, window if split == "train" else 0)
+        return rows_of(self.data, self.corpus, split, self._window if split == "train" else 0)
+
+    @property
+    def _window(self) -> int:
+        if self.window is not None:
+            return self.window
+        return _WINDOW[_is_small(self) and self.network == "recurrent"]
 
     def length(self, example: Piece) -> int:
         return len(example.frames) - 1
@@ -126,7 +135,8 @@ class Music(Application):
     def model(self, cell: Cell) -> nn.Module:
         dropout = _DROPOUT[_is_small(self)] if self.output_dropout is None else self.output_dropout
         odds = np.zeros(KEYS) if _is_small(self) and not self.informed else _odds(self)
-        return BitPredictor(cell, tuple(odds.tolist()), dropout, self.input_dropout)
+        network = self.sequence_network(cell, self._window)
+        return BitPredictor(network, tuple(odds.tolist()), dropout, self.input_dropout)
 
     def loss(self, outputs: PyTree, batch: Batch) -> Array:
         return masked_mean(KEYS * binary_cross_entropy(outputs, batch.targets), batch.mask)
@@ -253,7 +263,7 @@ def _odds(music: Music) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _continued(model: nn.Module, length: int, temperature: float, top_k: int) -> Any:
+def _continued(model: Any, length: int, temperature: float, top_k: int) -> Any:
     """`(params, frames [frames, 88], key) -> [length, 88]`, compiled."""
 
     def draw(logits, key):
@@ -271,6 +281,6 @@ def _continued(model: nn.Module, length: int, temperature: float, top_k: int) ->
             frame = draw(logits, key)
             return apply(frame[None], carry), frame
 
-        return jax.lax.scan(step, apply(frames, None), jax.random.split(key, length))[1]
+        return jax.lax.scan(step, apply(frames, model.cell.initial_carry((1,))), jax.random.split(key, length))[1]
 
     return jax.jit(run)

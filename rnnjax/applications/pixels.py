@@ -13,8 +13,9 @@ import numpy as np
 
 from rnnjax import metrics
 from rnnjax.applications import pictures
-from rnnjax.applications.application import SPLITS, Application, Laptop
+from rnnjax.applications.application import SPLITS, Laptop
 from rnnjax.applications.linear_baseline import logistic_regression
+from rnnjax.applications.network import Networked
 from rnnjax.applications.pictures import Picture, Pictures
 from rnnjax.cell import Cell
 from rnnjax.errors import check, check_choice
@@ -31,7 +32,7 @@ _PERMUTATION_SEED = 92916  # that of `rnnjax.tasks.MNIST`
 
 
 @dataclasses.dataclass(frozen=True)
-class Pixels(Application):
+class Pixels(Networked):
     """Which class is an image of? Each is a sequence of rows, or of pixels.
 
     | order | steps | features |
@@ -49,7 +50,7 @@ class Pixels(Application):
 
     Args:
       order: "row", "pixel" or "permuted".
-      bidirectional: whether a second cell reads from the end.
+      bidirectional: whether a second cell reads from the end; of a Transformer, whether a step sees later ones.
       pooling: over the states: "last", "mean" or "max".
       readout_dropout: probability of a zero in what the readout reads, in training.
 
@@ -79,6 +80,7 @@ class Pixels(Application):
     readout_dropout: float = 0.0
 
     def __post_init__(self):
+        super().__post_init__()
         check_choice("order", self.order, ("row", "pixel", "permuted"))
         check_choice("pooling", self.pooling, POOLINGS)
         check(0 <= self.readout_dropout < 1, "readout_dropout", self.readout_dropout, "a probability from 0 to below 1")
@@ -110,7 +112,7 @@ class Pixels(Application):
 
     def model(self, cell: Cell) -> nn.Module:
         return FeatureReader(
-            cell,
+            self.sequence_network(cell),
             len(self.fitted()["labels"]),
             pooling=self.pooling,
             bidirectional=self.bidirectional,

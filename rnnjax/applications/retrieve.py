@@ -109,9 +109,11 @@ class Retrieve(Application):
     seed: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         for field in ("memories", "repeats", "sweeps"):
             given = getattr(self, field)
-            check(isinstance(given, int) and given >= 1, f"Retrieve.{field}", given, "a positive int")
+            check(given >= 1, f"Retrieve.{field}", given, "a positive int")
+        check(self.seed >= 0, "Retrieve.seed", self.seed, "an int >= 0")
         check_choice("Retrieve.corruption", self.corruption, _CORRUPTIONS)
         check(0 <= self.share < 1, "Retrieve.share", self.share, "a share in [0, 1)")
         check(self.beta > 0, "Retrieve.beta", self.beta, "a number > 0")

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.applications.application import SPLITS, Application
+from rnnjax.applications.application import SPLITS
+from rnnjax.applications.network import Networked
 from rnnjax.data import corpus
 from rnnjax.errors import check, check_choice
 
 
 @dataclasses.dataclass(frozen=True)
-class RunningText(Application):
+class RunningText(Networked):
     """An application whose examples are one long text, as characters or as words.
 
     The data: a text file, of which the first 90 % are for training, 5 % for validation and 5 % for the test; or a
@@ -38,6 +39,7 @@ class RunningText(Application):
     vocabulary: int | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         check_choice("level", self.level, ("char", "word"))
         for field in ("min_count", "vocabulary"):
             given = getattr(self, field)

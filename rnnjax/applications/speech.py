@@ -12,8 +12,9 @@ import jax
 import numpy as np
 
 from rnnjax import metrics
-from rnnjax.applications.application import Application, Laptop
+from rnnjax.applications.application import Laptop
 from rnnjax.applications.linear_baseline import logistic_regression
+from rnnjax.applications.network import Networked
 from rnnjax.cell import Cell
 from rnnjax.data.audio import LABELS, Recording, recordings, split
 from rnnjax.data.digit_names import spelled
@@ -52,7 +53,7 @@ class Sound(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Speech(Application):
+class Speech(Networked):
     """Which word is it? Recordings of single words, as sequences of log-mel or cepstral frames, read both ways.
 
     `data` is a folder, a `.tar.gz` or a `.zip` of wav files, all of one sampling rate. Labels are taken from names of
@@ -72,7 +73,7 @@ class Speech(Application):
       target: "word" or "letters".
       features: "log_mel" or "mfcc" (13 coefficients with first and second differences).
       bands: of the mel scale.
-      bidirectional: whether a second cell reads backwards.
+      bidirectional: whether a second cell reads backwards; of a Transformer, whether a frame sees later ones.
       pooling: over the states, for `target="word"`: "last", "mean" or "max".
       readout_dropout: probability of a zero in what the readout reads, in training.
       noise: standard deviation of noise added to the standardised features, in training.
@@ -117,6 +118,7 @@ class Speech(Application):
     rate: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         check_choice("target", self.target, ("word", "letters"))
         check_choice("features", self.features, ("log_mel", "mfcc"))
         check_choice("pooling", self.pooling, POOLINGS)
@@ -154,7 +156,7 @@ class Speech(Application):
     @property
     def _words(self) -> list[str]:
         """How the labels of training are spelled."""
-        return [spelled(label) for label in self.fitted()["labels"]]
+        return list(map(spelled, self.fitted()["labels"]))
 
     def length(self, example: Sound) -> int:
         return len(example.features)
@@ -174,10 +176,9 @@ class Speech(Application):
         return Batch(*arrays)
 
     def model(self, cell: Cell) -> nn.Module:
-        fitted = self.fitted()
-        word = self.target == "word"
+        fitted, word = self.fitted(), self.target == "word"
         return FeatureReader(
-            cell,
+            self.sequence_network(cell),
             len(fitted["labels"]) if word else 1 + len(fitted["letters"]),
             pooling=self.pooling if word else "",
             bidirectional=self.bidirectional,
@@ -216,19 +217,18 @@ class Speech(Application):
     def baseline(self, split: str = "test") -> dict[str, float]:
         learned, asked = self.examples("train"), self.examples(split)
         targets = np.array([example.label for example in learned])
-        found = logistic_regression(self._summaries(learned), targets, self._summaries(asked))
-        return self.score([str(label) if self.target == "word" else spelled(str(label)) for label in found], asked)
+        found = map(str, logistic_regression(self._summaries(learned), targets, self._summaries(asked)))
+        return self.score([label if self.target == "word" else spelled(label) for label in found], asked)
 
     def _summaries(self, examples: Sequence[Sound]) -> np.ndarray:
         """Mean and deviation over time of the cepstral coefficients, `[examples, 26]`."""
-        fitted = self.fitted()
+        mean, deviation = (np.array(self.fitted()[name]) for name in ("mean", "deviation"))
         rows = []
         for example in examples:
-            frames = example.features * np.array(fitted["deviation"]) + np.array(fitted["mean"])
+            frames = example.features * deviation + mean
             if self.features == "log_mel":
                 frames = frames @ cosines(self.bands, min(_CEPSTRA, self.bands))
-            frames = frames[:, :_CEPSTRA]
-            rows.append(np.concatenate([frames.mean(0), frames.std(0)]))
+            rows.append(np.concatenate([frames[:, :_CEPSTRA].mean(0), frames[:, :_CEPSTRA].std(0)]))
         return np.stack(rows)
 
     def read_inputs(self, path: str) -> list[Sound]:
@@ -238,8 +238,8 @@ class Speech(Application):
         return [_encoded(self, *pair) for pair in zip(sounds, features, strict=True)]
 
     def predict(self, model: nn.Module, params: PyTree, examples: Sequence[Sound]) -> list[dict[str, Any]]:
-        found = super().predict(model, params, examples)
-        return [{"file": example.name, **answer} for example, answer in zip(examples, found, strict=True)]
+        pairs = zip(examples, super().predict(model, params, examples), strict=True)
+        return [{"file": example.name, **answer} for example, answer in pairs]
 
     def figures(self, model: nn.Module, params: PyTree) -> tuple[Section, ...]:
         from rnnjax.applications.speech_figures import confusion_section, letters_section

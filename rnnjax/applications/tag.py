@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 from rnnjax import metrics
-from rnnjax.applications.application import SPLITS, Application, Laptop, judged
+from rnnjax.applications.application import SPLITS, Laptop, judged
+from rnnjax.applications.network import Networked
 from rnnjax.cell import Cell
 from rnnjax.data.conllu import COLUMNS, Sentence
 from rnnjax.data.files import entries, lines_of
@@ -50,7 +51,7 @@ class TaggedSentence(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Tag(Application):
+class Tag(Networked):
     """Which tag does each word of a sentence have?
 
     The data: a folder with a file in CoNLL-U each for training, validation and test, known by "train", "dev" and "test"
@@ -100,6 +101,7 @@ class Tag(Application):
     state_dropout: float = 0.4
 
     def __post_init__(self):
+        super().__post_init__()
         check_choice("column", self.column, COLUMNS)
         check_choice("spelling", self.spelling, ("convolution", "recurrent", "none"))
         for field, least in (("features", 1), ("spelling_features", 2), ("most_characters", 2), ("min_count", 1)):
@@ -159,6 +161,11 @@ class Tag(Application):
         mask = (np.arange(time) < lengths[:, None]).astype(np.float32)
         return Batch(inputs, targets, mask, lengths)  # type: ignore[arg-type]
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags, in the order of their numbers."""
+        return tuple(_known(self).tags)
+
     # --- model ---
 
     def model(self, cell: Cell) -> nn.Module:
@@ -166,7 +173,7 @@ class Tag(Application):
         spelling = "convolution" if self.spelling == "none" else self.spelling
         width = 0 if self.spelling == "none" else self.spelling_features
         sizes = len(known.words), len(known.characters), len(known.tags)
-        return Tagger(cell, *sizes, self.features, width, spelling, self.state_dropout)
+        return Tagger(self.sequence_network(cell), *sizes, self.features, width, spelling, self.state_dropout)
 
     def loss(self, outputs: Array, batch: Batch) -> Array:
         return masked_mean(cross_entropy(outputs, batch.targets), batch.mask)
@@ -210,7 +217,7 @@ class Tag(Application):
 
     def predict(self, model: nn.Module, params: PyTree, examples: Sequence[TaggedSentence]) -> list[dict[str, Any]]:
         """The words of each sentence with their tags."""
-        names, answers = list(_known(self).tags), []
+        names, answers = self.tags, []
         for batch, real in self.evaluation_batches(examples, min(64, max(len(examples), 1))):
             outputs, _ = judged(self, model)(params, batch)
             answers += self.answers(outputs, batch)[:real]
@@ -220,22 +227,10 @@ class Tag(Application):
         ]
 
     def figures(self, model: nn.Module, params: PyTree) -> tuple[Section, ...]:
-        """What is taken for what, and the precision and recall of each tag."""
-        from rnnjax.analysis.figures_models import confusion_figure
+        """What is taken for what, the precision and recall of each tag, and sentences word by word."""
+        from rnnjax.applications.tag_figures import tags_section, words_section
 
-        examples = self.examples("test")
-        wanted = np.concatenate([example.tags for example in examples])
-        given = np.concatenate([np.asarray(row) for row in self.evaluate(model, params, "test").answers])
-        names = list(_known(self).tags)
-        matrix = metrics.confusion_matrix(given, wanted, classes=len(names))
-        right, due, answered = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
-        share = lambda part, whole: f"{part / whole:.3f}" if whole else "–"  # noqa: E731
-        rows = [
-            [name, f"{due[i]:,}", share(right[i], answered[i]), share(right[i], due[i])] for i, name in enumerate(names)
-        ]
-        table = (("tag", "words", "precision", "recall"), rows)
-        figures = (("The tags of the test split: a row a tag.", confusion_figure(matrix, names)),)
-        return (Section("Tags on the test split", "Which tags are taken for which.", figures, (table,)),)
+        return tags_section(self, model, params), words_section(self, model, params)
 
 
 class _Known(NamedTuple):

@@ -14,7 +14,8 @@ import jax
 import numpy as np
 
 from rnnjax import metrics
-from rnnjax.applications.application import SPLITS, Application, judged
+from rnnjax.applications.application import SPLITS, judged
+from rnnjax.applications.network import Networked
 from rnnjax.cell import Cell
 from rnnjax.data import labelled_text
 from rnnjax.data.labelled_text import LabelledText
@@ -25,6 +26,7 @@ from rnnjax.models.classifier import SequenceClassifier
 from rnnjax.models.layers import POOLINGS
 from rnnjax.report import Section
 from rnnjax.tasks import Batch
+from rnnjax.tasks.folds import Fold, check_fold, fold_rows
 from rnnjax.tasks.losses import cross_entropy, masked_mean
 
 Array = jax.Array
@@ -46,7 +48,7 @@ class LabelledTokens(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class TextClassification(Application):
+class TextClassification(Networked):
     """A label for a text.
 
     The baseline is a logistic regression on a bag of tokens, weighted by tf-idf (scikit-learn's `TfidfVectorizer` and
@@ -55,7 +57,7 @@ class TextClassification(Application):
     Args:
       text_column: of a CSV, or the feature of a TFDS data set.
       label_column: likewise.
-      bidirectional: whether another cell of its kind reads from the end.
+      bidirectional: whether a second cell reads from the end; of a Transformer, whether it sees what follows.
       filters: features of a convolution before the cell; 0 is none.
       pooling: over the cell's outputs: "last", "mean" or "max".
       embedding: the width of a token's vector.
@@ -66,6 +68,8 @@ class TextClassification(Application):
       min_count: how often a token has to occur in the training split; others become `<unk>`.
       max_length: the most tokens of a text; 0 takes all.
       kept: which end of a longer text is kept, "start" or "end".
+      fold: `(2, 5)` is the third of five folds of cross-validation over the texts of training and validation;
+        phrases are left out, as those of a sentence would lie in several folds.
 
     Raises:
       InputError: an option out of range; `data` and `tfds` both given, or neither.
@@ -91,8 +95,10 @@ class TextClassification(Application):
     min_count: int = 1
     max_length: int = 0
     kept: str = "start"
+    fold: Fold | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         own = type(self).__name__
         check_choice(f"{own}.pooling", self.pooling, POOLINGS)
         check_choice(f"{own}.kept", self.kept, ("start", "end"))
@@ -107,6 +113,7 @@ class TextClassification(Application):
             )
         check(not (self.data and self.tfds), f"{own}.tfds", self.tfds, "either data or tfds, not both")
         check(bool(self.data or self.tfds or self.prepared), f"{own}.data", self.data, "a file or folder, or tfds")
+        check_fold(self.fold, f"{own}.fold")
 
     @property
     @abc.abstractmethod
@@ -131,7 +138,12 @@ class TextClassification(Application):
           InputError: an unknown split, or data that cannot be read, with file and line.
         """
         check_choice("split", split, SPLITS)
-        return _read(self.data, self.tfds, self.data_dir, self.text_column, self.label_column)[split]
+        if self.fold is not None and split != "test":
+            return _of_fold(self, split)
+        return self._read()[split]
+
+    def _read(self) -> labelled_text.Splits:
+        return _read(self.data, self.tfds, self.data_dir, self.text_column, self.label_column)
 
     def fit_data(self) -> dict[str, Any]:
         rows = self.texts("train")
@@ -161,7 +173,7 @@ class TextClassification(Application):
 
     def model(self, cell: Cell) -> nn.Module:
         return SequenceClassifier(
-            cell,
+            self.sequence_network(cell),
             words=len(_vocabulary(self)),
             classes=len(self.labels),
             embedding=self.embedding,
@@ -231,6 +243,15 @@ def _read(data: str, tfds: str, data_dir: str, text: str, label: str) -> labelle
     if tfds:
         return labelled_text.from_tfds(tfds, data_dir, text=text, label=label)
     return labelled_text.read(data, text=text, label=label)
+
+
+@functools.lru_cache(maxsize=16)
+def _of_fold(application: TextClassification, split: str) -> tuple[LabelledText, ...]:
+    assert application.fold is not None
+    parts = application._read()
+    held = [row for row in (*parts["train"], *parts["validation"]) if not row.phrase]
+    rows = fold_rows([row.label for row in held], application.fold)[0 if split == "train" else 1]
+    return tuple(held[row] for row in rows)
 
 
 @functools.lru_cache(maxsize=16)

@@ -12,10 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import metrics
-from rnnjax.analysis.figures_explain import text_figure
 from rnnjax.analysis.figures_models import confusion_figure
-from rnnjax.analysis.gate_statistics import gate_activations
-from rnnjax.errors import InputError
+from rnnjax.applications.token_figures import coloured, gate_means, told_of
 from rnnjax.report import Section
 from rnnjax.tasks import Batch
 
@@ -26,7 +24,6 @@ PyTree = Any
 
 _SHOWN = 4
 _LONGEST = 90  # tokens of a text that is shown
-_COLUMNS = 76  # characters a line
 
 
 def confusion_section(application: TextClassification, model: nn.Module, params: PyTree) -> Section:
@@ -47,21 +44,17 @@ def words_section(application: TextClassification, model: nn.Module, params: PyT
     fitting = fitting or sorted(examples, key=lambda example: len(example.ids))[:_SHOWN]
     places = np.linspace(0, len(fitting) - 1, min(_SHOWN, len(fitting))).round().astype(int)
     chosen = [fitting[place] for place in places]  # labels may stand together, so not the first ones
-    figures = []
-    for example, found in zip(chosen, explained(application, model, params, chosen), strict=True):
-        tokens = application.tokens(example.text)
-        gaps = [0] * len(tokens) if all(len(token) == 1 for token in tokens) else _gaps(tokens)
-        text = "".join(token + " " * gap for token, gap in zip(tokens, gaps, strict=True))
-        wide = {name: _spread(values, tokens, gaps) for name, values in found.values.items()}
-        caption = (
-            f"True: {application.labels[example.label]}; said: {found.said} (probability {found.probability:.2f})."
-        )
-        figures.append((caption, text_figure(text, wide, columns=_COLUMNS)))
+    figures, shown = [], explained(application, model, params, chosen)
+    for example, found in zip(chosen, shown, strict=True):
+        true = application.labels[example.label]
+        caption = f"True: {true}; said: {found.said} (probability {found.probability:.2f})."
+        figures.append((caption, coloured(application.tokens(example.text), found.values)))
     told = (
         f"Texts of at most {_LONGEST} tokens, evenly from the whole test split. First the share of each token in what "
-        "was said, as gradient times input: orange speaks for it, blue against. Then each gate's mean over the units, "
-        "against its mean over the text; and the output of the unit that varies most."
+        "was said, as gradient times input: orange speaks for it, blue against. "
     )
+    cell: Any = getattr(model, "cell", None)
+    told += told_of(cell, any("gate" in name for name in shown[0].values))
     return Section("Texts, token by token", told, tuple(figures))
 
 
@@ -90,7 +83,8 @@ def explained(
     batch = application.collate(list(examples), max(counts))
     odds, vectors, slopes, read, states = map(np.asarray, _looked_into(model)(params, batch))
     stride = -(-max(counts) // states.shape[1])  # tokens a step, more than one behind a convolution
-    gates = _gates(model, params, jnp.asarray(read), np.array([-(-count // stride) for count in counts]))
+    lengths = np.array([-(-count // stride) for count in counts])
+    gates = gate_means(getattr(model, "cell"), params["recurrent"], jnp.asarray(read), lengths)  # noqa: B009
     found = []
     for row, count in enumerate(counts):
         said = int(odds[row].argmax())
@@ -124,37 +118,3 @@ def _looked_into(model: nn.Module) -> Any:
         return odds, vectors, slopes, sown["read"][0], sown["states"][0]
 
     return jax.jit(look)
-
-
-def _gates(model: Any, params: PyTree, read: jax.Array, lengths: np.ndarray) -> dict[str, np.ndarray]:
-    """The mean of each gate over its units, `[texts, steps]`."""
-    own = params["recurrent"]
-    try:
-        found = gate_activations(model.cell, own.get("forward", own)["cell"], read, lengths=lengths)
-    except InputError:  # a cell without gates
-        return {}
-    way = ", forwards" if "forward" in own else ""
-    candidates = {name for layer in getattr(model.cell, "cells", (model.cell,)) for name in layer.candidates}
-    return {
-        f"{name.replace('_', ' ')} gate{way}": np.asarray(values).reshape(*values.shape[:2], -1).mean(-1)
-        for name, values in found.items()
-        if name.rpartition("/")[2] not in candidates
-    }
-
-
-def _gaps(tokens: Sequence[str]) -> list[int]:
-    """The spaces behind each token, so many that no token is cut at the end of a line."""
-    gaps, column = [], 0
-    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
-        column = (column + len(token)) % _COLUMNS
-        fits = column + 1 + len(following) <= _COLUMNS
-        gaps.append(0 if column == 0 else 1 if fits else _COLUMNS - column)
-        column = (column + gaps[-1]) % _COLUMNS
-    return gaps
-
-
-def _spread(values: np.ndarray, tokens: Sequence[str], gaps: Sequence[int]) -> np.ndarray:
-    """A value a character from one a token; spaces behind it have none."""
-    widths = [len(token) for token in tokens]
-    pairs = zip(values, widths, gaps, strict=True)
-    return np.concatenate([np.concatenate([np.full(width, value), np.zeros(gap)]) for value, width, gap in pairs])

@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnjax import attention, metrics
 from rnnjax.applications.application import SPLITS, Application, Evaluation, Laptop, judged
+from rnnjax.applications.network import NETWORKS, check_unset, check_width_alone
 from rnnjax.applications.parallel_text import BOS, EOS, Example, Languages, by_length
 from rnnjax.applications.translate_figures import translations, where_it_looked
 from rnnjax.cell import Cell
@@ -32,6 +33,8 @@ from rnnjax.tasks.losses import masked_mean
 
 Array = jax.Array
 PyTree = Any
+
+_RECURRENT = ("attention", "feed", "bidirectional", "shared_cell", "residual", "sampling")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,19 +117,22 @@ class Translate(Application):
     penalty: float = 1.0
 
     def __post_init__(self):
+        super().__post_init__()
         check_choice("Translate.tokens", self.tokens, ("bpe", "words"))
-        check_choice("Translate.network", self.network, ("recurrent", "transformer"))
+        check_choice("Translate.network", self.network, NETWORKS)
+        check_unset(self, _RECURRENT if self.network == "transformer" else ("blocks", "heads"))
         check_choice("Translate.attention", self.attention, ("none", *attention.KINDS))
         check_choice("Translate.sampling", self.sampling, SCHEDULES)
         least = dict.fromkeys(("longest", "embedding", "blocks", "heads", "beam"), 1)
         least |= {"source_column": 0, "target_column": 0, "vocabulary": 300 if self.tokens == "bpe" else 5}
         for field, low in least.items():
             given = getattr(self, field)
-            check(isinstance(given, int) and given >= low, f"Translate.{field}", given, f"an int of at least {low}")
+            check(given >= low, f"Translate.{field}", given, f"an int of at least {low}")
         for field in ("vector_dropout", "smoothing"):
             given = getattr(self, field)
             check(0 <= given < 1, f"Translate.{field}", given, "a share from 0 to below 1")
         own_share(self.sampling, 0, self.sampling_speed, self.sampling_most)
+        check(self.penalty >= 0, "Translate.penalty", self.penalty, "a number >= 0")
         check(not (self.data and self.tfds), "tfds", self.tfds, "either data or tfds, not both")
         given = self.data or self.tfds or self.prepared
         check(bool(given), "data", self.data, "a folder, an archive or a table of pairs; or tfds")
@@ -177,6 +183,7 @@ class Translate(Application):
         languages = _languages(self)
         words, shared = (len(languages.source), len(languages.target)), self.tokens == "bpe"
         if self.network == "transformer":
+            check_width_alone(cell)
             shape = dict(layers=self.blocks, heads=self.heads, shared_words=shared, dropout=self.vector_dropout)
             return TransformerEncoderDecoder(*words, cell.output_features, **shape)  # pyright: ignore
         return EncoderDecoder(

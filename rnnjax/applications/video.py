@@ -90,10 +90,11 @@ class Video(Application):
     window: int = 3
 
     def __post_init__(self):
+        super().__post_init__()
         self.film()
         for field, least in (("frames", 3), ("films", 1), ("patch", 1), ("window", 1)):
             given = getattr(self, field)
-            check(isinstance(given, int) and given >= least, field, given, f"an int of at least {least}")
+            check(given >= least, field, given, f"an int of at least {least}")
         check(self.canvas % self.patch == 0, "patch", self.patch, f"a divisor of {self.canvas}, the canvas")
 
     def film(self) -> Film:

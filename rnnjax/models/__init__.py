@@ -15,6 +15,7 @@ from rnnjax.models.memory_network import MemoryNetwork
 from rnnjax.models.ngram import ngram_losses
 from rnnjax.models.readout import RecurrentReadout
 from rnnjax.models.self_attention import SelfAttention
+from rnnjax.models.sequence_layer import Blocks, SelfAttending, sequence_layer
 from rnnjax.models.softmax import sampled_softmax
 from rnnjax.models.tagger import Tagger
 from rnnjax.models.transformer import Transformer, TransformerEncoderDecoder
@@ -24,6 +25,7 @@ __all__ = [
     "Beams",
     "Bidirectional",
     "BitPredictor",
+    "Blocks",
     "Captioner",
     "Dropout",
     "Embedding",
@@ -36,6 +38,7 @@ __all__ = [
     "Pair",
     "Recurrent",
     "RecurrentReadout",
+    "SelfAttending",
     "SelfAttention",
     "Tagger",
     "Transformer",
@@ -46,4 +49,5 @@ __all__ = [
     "pool",
     "sample",
     "sampled_softmax",
+    "sequence_layer",
 ]

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cell import Cell
-from rnnjax.models.layers import Dropout, Recurrent
+from rnnjax.models.layers import Dropout
+from rnnjax.models.sequence_layer import Blocks, sequence_layer
 
 Array = jax.Array
 PyTree = Any
@@ -24,13 +25,13 @@ class BitPredictor(nn.Module):
     and what a bit says of itself in the next step need not pass through the recurrent layer.
 
     Attributes:
-      cell: any cell or wrapper.
+      cell: any cell or wrapper, or `Blocks`.
       odds: the b at the start, one a bit.
       output_dropout: the rate at which outputs of the recurrent layer are dropped, a mask a step.
       input_dropout: the rate at which bits of the inputs are, for the recurrent layer alone.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     odds: tuple[float, ...]
     output_dropout: float = 0.0
     input_dropout: float = 0.0
@@ -45,7 +46,7 @@ class BitPredictor(nn.Module):
         """
         inputs = self.perturb("features", inputs)
         seen = Dropout(self.input_dropout)(inputs)
-        carry, ys = Recurrent(self.cell, name="recurrent")(seen, lengths, carry)
+        carry, ys = sequence_layer(self.cell, name="recurrent")(seen, lengths, carry)
         ys = Dropout(self.output_dropout)(ys)
         start = lambda key, shape, dtype: jnp.asarray(self.odds, dtype).reshape(shape)  # noqa: E731
         logits = nn.Dense(len(self.odds), name="readout", bias_init=start)(ys)

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cell import Cell
-from rnnjax.models.layers import Bidirectional, Dropout, Embedding, Recurrent, pool, valid_steps
+from rnnjax.models.layers import Dropout, Embedding, pool, valid_steps
+from rnnjax.models.sequence_layer import Blocks, sequence_layer, side_by_side
 
 Array = jax.Array
 PyTree = Any
@@ -28,12 +29,12 @@ class SequenceClassifier(nn.Module):
     "read", and its outputs, the "states".
 
     Attributes:
-      cell: any cell or wrapper; its parameters lie under "recurrent" (in it "forward" and "backward", where it reads in
-        both directions) and there under "cell".
+      cell: any cell or wrapper, or `Blocks`; its parameters lie under "recurrent" (in it "forward" and "backward",
+        where it reads in both directions) and there under "cell".
       words: the number of words; number 0 is the padding.
       classes: the number of labels.
       embedding: the width of a word's vector.
-      bidirectional: whether another cell of its kind reads from the end.
+      bidirectional: whether another cell of its kind reads from the end; of blocks, whether a step sees later ones.
       filters: features of the convolution; 0 is none.
       pooling: "last", "mean" or "max" over the outputs, as `pool` has it.
       input_dropout: the rate on the vectors of words.
@@ -41,7 +42,7 @@ class SequenceClassifier(nn.Module):
       word_dropout: the rate at which whole words are left out.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     words: int
     classes: int
     embedding: int = 64
@@ -73,10 +74,9 @@ class SequenceClassifier(nn.Module):
         if self.filters:
             xs, lengths = ConvolutionAndPooling(self.filters, name="convolution")(xs, lengths)
         self.sow("intermediates", "read", xs)
-        layer = Bidirectional if self.bidirectional else Recurrent
-        _, ys = layer(self.cell, name="recurrent")(xs, lengths)
+        _, ys = sequence_layer(self.cell, bidirectional=self.bidirectional, name="recurrent")(xs, lengths)
         self.sow("intermediates", "states", ys)
-        pooled = pool(ys, lengths, self.pooling, both=self.bidirectional)
+        pooled = pool(ys, lengths, self.pooling, both=side_by_side(self.cell, self.bidirectional))
         pooled = Dropout(self.output_dropout, name="output_masks")(pooled)
         return None, nn.Dense(self.classes, name="readout", param_dtype=pooled.dtype)(pooled)
 

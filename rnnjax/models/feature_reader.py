@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cell import Cell
-from rnnjax.models.layers import Bidirectional, Dropout, Recurrent, pool
+from rnnjax.models.layers import Dropout, pool
+from rnnjax.models.sequence_layer import Blocks, sequence_layer, side_by_side
 
 Array = jax.Array
 PyTree = Any
@@ -24,16 +25,16 @@ class FeatureReader(nn.Module):
     random stream "dropout" the model is that of training: features are augmented and masks drawn.
 
     Attributes:
-      cell: any cell or wrapper.
+      cell: any cell or wrapper, or `Blocks`.
       outputs: the width of the output.
       pooling: "last", "mean" or "max" over the valid steps; "" gives an output a step.
-      bidirectional: whether a second cell reads backwards.
+      bidirectional: whether a second cell reads backwards; of blocks, whether a step sees later ones.
       dropout: probability of a zero in what the readout reads.
       noise: in training, the standard deviation of white noise that is added to the features.
       shift: in training, the most steps by which a sequence is moved forwards or backwards; what moves in is zero.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     outputs: int
     pooling: str = "mean"
     bidirectional: bool = False
@@ -49,9 +50,10 @@ class FeatureReader(nn.Module):
         features = self.perturb("features", inputs)
         if self.has_rng("dropout"):
             features = self._augmented(features)
-        layer = Bidirectional if self.bidirectional else Recurrent
-        carry, ys = layer(self.cell, name="recurrent")(features, lengths, carry)
-        ys = pool(ys, lengths, self.pooling, both=self.bidirectional) if self.pooling else ys
+        layer = sequence_layer(self.cell, bidirectional=self.bidirectional, name="recurrent")
+        carry, ys = layer(features, lengths, carry)
+        both = side_by_side(self.cell, self.bidirectional)
+        ys = pool(ys, lengths, self.pooling, both=both) if self.pooling else ys
         ys = Dropout(self.dropout)(ys) if self.dropout else ys
         return carry, nn.Dense(self.outputs, name="readout")(ys)
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from rnnjax.attention import additive, init, init_heads, multi_head
 from rnnjax.cell import Cell
-from rnnjax.models.layers import Dropout, Recurrent
+from rnnjax.models.layers import Dropout
+from rnnjax.models.sequence_layer import Blocks, sequence_layer
 
 Array = jax.Array
 PyTree = Any
@@ -31,7 +32,7 @@ class Forecaster(nn.Module):
     softplus, so that quantiles do not cross.
 
     Attributes:
-      cell: any cell or wrapper; its parameters lie under "recurrent", "cell".
+      cell: any cell or wrapper, or `Blocks`; its parameters lie under "recurrent", "cell".
       horizon: steps ahead.
       outputs: numbers a step ahead: 1, or an odd number of quantiles in ascending order.
       attention: over the states of the window: "none", "additive" (Bahdanau et al. 2015, arXiv:1409.0473) or
@@ -42,7 +43,7 @@ class Forecaster(nn.Module):
       dropout: of the state that is read out.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     horizon: int
     outputs: int = 1
     attention: str = "none"
@@ -67,7 +68,7 @@ class Forecaster(nn.Module):
         """
         del lengths
         past, known = self.perturb("features", inputs["past"]), inputs["known"]
-        carry, states = Recurrent(self.cell, name="recurrent")(past, None, carry)
+        carry, states = sequence_layer(self.cell, name="recurrent")(past, None, carry)
         last = Dropout(self.dropout)(states[:, -1])
         queries = nn.Dense(self.horizon * self.width, name="ahead")(last).reshape(-1, self.horizon, self.width)
         hidden = queries + nn.Dense(self.width, use_bias=False, name="known")(known)

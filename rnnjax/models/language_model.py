@@ -13,7 +13,8 @@ import optax
 
 from rnnjax.cell import Cell
 from rnnjax.models.decoding import sample
-from rnnjax.models.layers import Dropout, Recurrent
+from rnnjax.models.layers import Dropout
+from rnnjax.models.sequence_layer import Blocks, sequence_layer
 from rnnjax.models.softmax import draw, log_uniform, sampled_softmax
 
 Array = jax.Array
@@ -31,7 +32,7 @@ class LanguageModel(nn.Module):
     arXiv:1409.2329, here with one mask a window (Gal & Ghahramani 2016, arXiv:1512.05287).
 
     Attributes:
-      cell: any cell or wrapper, such as a `Stack`.
+      cell: any cell or wrapper, such as a `Stack`, or `Blocks`.
       tokens: how many different ones there are.
       embedding: the width of a token's vector.
       tied: whether W is the embedding (Press & Wolf 2017, arXiv:1608.05859); where the cell's outputs have another
@@ -42,7 +43,7 @@ class LanguageModel(nn.Module):
         to be sorted by frequency, the most frequent first. 0 takes all.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     tokens: int
     embedding: int
     tied: bool = False
@@ -70,7 +71,7 @@ class LanguageModel(nn.Module):
         found = inputs["tokens"]
         xs = jax.nn.one_hot(found, self.tokens, dtype=table.dtype) @ table if self.tokens <= _ONE_HOT else table[found]
         xs = Dropout(self.input_dropout, shared=(-2,))(self.perturb("features", xs))
-        carry, ys = Recurrent(self.cell, name="layer")(xs, lengths, carry)
+        carry, ys = sequence_layer(self.cell, name="layer")(xs, lengths, carry)
         ys = Dropout(self.output_dropout, shared=(-2,))(ys)
         if self.tied and ys.shape[-1] != self.embedding:
             ys = nn.Dense(self.embedding, name="projection")(ys)

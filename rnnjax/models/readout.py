@@ -55,7 +55,9 @@ class RecurrentReadout(nn.Module):
         carry, ys = unroll(self.cell, params, inputs, carry, lengths=lengths, key=key)
         ys = read_steps(ys, lengths) if self.many_to_one else ys
         start = self.readout_init or nn.initializers.lecun_normal()
-        return carry, nn.Dense(self.outputs, name="readout", kernel_init=start, param_dtype=ys.dtype)(ys)
+        held = [leaf.dtype for leaf in jax.tree.leaves(params) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        kind = jnp.result_type(*held) if held else ys.dtype  # a cell may compute in a narrower dtype than it holds
+        return carry, nn.Dense(self.outputs, name="readout", kernel_init=start, param_dtype=kind)(ys)
 
 
 def read_steps(ys: Array, lengths: Array | None) -> Array:

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from rnnjax.cell import Cell
 from rnnjax.cells import LSTM
-from rnnjax.models.layers import Bidirectional, Dropout, Embedding, pool, valid_steps
+from rnnjax.models.layers import Dropout, Embedding, pool, valid_steps
+from rnnjax.models.sequence_layer import Blocks, sequence_layer
 from rnnjax.unroll import bidirectional
 
 Array = jax.Array
@@ -65,7 +66,7 @@ class Tagger(nn.Module):
     so the rarer it is, so that the network learns to do with the spelling alone.
 
     Attributes:
-      cell: the cell of either direction.
+      cell: the cell of either direction; or `Blocks`, in which each word sees all.
       words: the number of words; 0 is the padding, 1 an unknown word.
       characters: the size of the alphabet.
       tags: the number of tags.
@@ -75,7 +76,7 @@ class Tagger(nn.Module):
       dropout: share of units dropped before and after the recurrent layer, where a random stream "dropout" is given.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     words: int
     characters: int
     tags: int
@@ -109,5 +110,7 @@ class Tagger(nn.Module):
             spelling = Spelling(self.characters, self.spelling_features, self.spelling, name="spelling_of_words")
             parts.append(spelling(inputs["characters"]))
         xs = self.perturb("features", jnp.concatenate(parts, -1))
-        _, ys = Bidirectional(self.cell, name="layer")(Dropout(self.dropout)(xs), lengths)
+        self.sow("intermediates", "vectors", xs)
+        _, ys = sequence_layer(self.cell, bidirectional=True, name="layer")(Dropout(self.dropout)(xs), lengths)
+        self.sow("intermediates", "states", ys)
         return None, nn.Dense(self.tags, name="readout")(Dropout(self.dropout)(ys))

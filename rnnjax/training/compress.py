@@ -20,6 +20,7 @@ from rnnjax.convert import load_safetensors, save_safetensors
 from rnnjax.convert.arrays import flattened, nested
 from rnnjax.errors import InputError, check, check_choice
 from rnnjax.report import Section
+from rnnjax.training.robustness import robustness
 
 PyTree = Any
 
@@ -185,35 +186,55 @@ def compare_sizes(
     shares: Sequence[float] = (0.5, 0.7, 0.9),
     scope: str = "global",
     limit: int | None = None,
+    batch_size: int = 64,
+    examples: Sequence[Any] | None = None,
 ) -> list[Variant]:
     """The metrics and the size of a trained model as it is, with int8 weights, and pruned as well, by each share.
 
     Nothing is trained after the pruning.
 
+    Args:
+      application: whose examples and metrics are used.
+      model: of the application.
+      params: its parameters.
+      split: "train", "validation" or "test".
+      shares: of the weights, to be pruned.
+      scope: whether the least weights are sought among all of them ("global") or in each array ("layer").
+      limit: how many examples, the first ones; `None` is all.
+      batch_size: rows that are computed at a time.
+      examples: some of the application's, in the place of the split: one that evaluates in a way of its own then
+        reports its loss alone.
+
     Raises:
       InputError: an unknown split or scope, or a share out of range.
     """
+
+    def worth(tree: PyTree) -> dict[str, float]:
+        if examples is None:
+            return application.evaluate(model, tree, split, batch_size, limit).metrics
+        return robustness(application, model, tree, {}, batch_size=batch_size, limit=limit, examples=examples)[
+            0
+        ].metrics
+
     _, plain = compress(params, int8=False)
     rows: list[tuple[str, Any, int, Compression]] = [("as trained", params, plain.bytes_before, plain)]
     for share in (0.0, *shares):
         smaller, report = compress(params, prune=share, scope=scope)
         rows.append((f"int8, {share:.0%} pruned" if share else "int8", smaller, report.bytes_after, report))
     return [
-        Variant(
-            name,
-            size,
-            report.zeros / max(report.weights, 1),
-            application.evaluate(model, tree, split, limit=limit).metrics,
-        )
-        for name, tree, size, report in rows
+        Variant(name, size, report.zeros / max(report.weights, 1), worth(tree)) for name, tree, size, report in rows
     ]
 
 
-def size_section(variants: Sequence[Variant], metric: str) -> Section:
-    """A report's part on `compare_sizes`: the metric against the size, and a table."""
+def size_section(variants: Sequence[Variant], metric: str, note: str = "") -> Section:
+    """A report's part on `compare_sizes`: the metric (the "loss" where there is none) against the size, and a table.
+
+    A note is said before the rest.
+    """
     from rnnjax.analysis.figures_models import size_figure
 
     names = list(variants[0].metrics)
+    metric = metric if metric in names else "loss"
     lines = [
         [
             each.name,
@@ -224,7 +245,7 @@ def size_section(variants: Sequence[Variant], metric: str) -> Section:
         for each in variants
     ]
     figure = size_figure({each.name: (each.size, each.metrics[metric]) for each in variants}, metric)
-    text = "Sizes are those of the files with the parameters. Nothing was trained after the pruning."
+    text = f"{note} Sizes are those of the files with the parameters. Nothing was trained after the pruning.".strip()
     table = (["weights", "file", "zero", *names], lines)
     return Section("Smaller models", text, ((f"{metric} by size.", figure),), (table,))
 

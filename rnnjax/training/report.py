@@ -13,8 +13,9 @@ from rnnjax.applications import Application
 from rnnjax.errors import InputError, check
 from rnnjax.report import Section, folded, page, section
 from rnnjax.serialization import to_json
+from rnnjax.training.report_samples import disturbed_and_smaller
 from rnnjax.training.run_folder import RunFolder, environment
-from rnnjax.training.train import evaluate_run, restore_config
+from rnnjax.training.saved_runs import evaluate_run, restore_config
 from rnnjax.training.trained import load_trained
 
 
@@ -39,14 +40,15 @@ def write_report(out: str | os.PathLike, file: str | os.PathLike | None = None, 
     sections = [_curves(records, seeds, config.task), _worth(out, which)]
     if isinstance(config.task, Application):
         trained = load_trained(out, which=which)
-        sections += trained.application.figures(trained.model, trained.params)
+        parts = trained.application, trained.model, trained.params
+        sections += [*trained.application.figures(*parts[1:]), *disturbed_and_smaller(*parts)]
     machine = environment()
     small = (repr(config.cell), repr(config.task), ", ".join(f"{name} {machine[name]}" for name in ("rnnjax", "jax")))
     body = [section(part, number) for number, part in enumerate(sections)]
     body.append(f"<h2>Configuration</h2>{folded('config.json', json.dumps(to_json(config), indent=2))}")
     path = folder.path / "report.html" if file is None else pathlib.Path(file)
     try:
-        path.write_text(page(f"{type(config.cell).__name__} on {config.task.name}", small, body))
+        path.write_text(page(config.title, small, body))
     except OSError as error:
         raise InputError("--out", str(path), f"a file that can be written ({error.strerror})") from None
     return path

@@ -174,6 +174,7 @@ def robustness(
     seed: int = 0,
     batch_size: int = 64,
     limit: int | None = None,
+    examples: Sequence[Any] | None = None,
 ) -> list[Disturbed]:
     """What a model is worth on a split, undisturbed and under each disturbance at each strength.
 
@@ -189,6 +190,7 @@ def robustness(
       seed: of noise and choices.
       batch_size: rows that are computed at a time.
       limit: how many examples, the first ones; `None` is all.
+      examples: some of the application's, in the place of the split.
 
     Returns:
       First the kind "none" at 0, then the kinds in their order.
@@ -200,40 +202,51 @@ def robustness(
         check_choice("strengths", kind, KINDS)
         check(all(level >= 0 for level in levels), f"strengths[{kind!r}]", tuple(levels), "numbers >= 0")
     plan = [("none", 0.0), *((kind, float(level)) for kind, levels in strengths.items() for level in levels)]
-    examples = application.examples(split)
-    return [Disturbed(*at, _worth(application, model, params, *at, examples, seed, batch_size, limit)) for at in plan]
+    rows = application.examples(split) if examples is None else examples
+    return [Disturbed(*at, _worth(application, model, params, *at, rows, seed, batch_size, limit)) for at in plan]
 
 
-def robustness_section(found: Sequence[Disturbed], metric: str, baseline: float | None = None) -> Section:
-    """A report's part on `robustness`: a curve of the metric for each kind, and a table of all metrics."""
+def evaluates_in_its_own_way(application: Application) -> bool:
+    """Whether an application decodes, say, or hands a state on where it evaluates: not batch by batch as others do."""
+    return type(application).evaluate is not Application.evaluate
+
+
+_TOLD = {
+    "noise": "Noise is Gaussian, of that standard deviation, on what the first layer reads.",
+    "fgsm": "The fast gradient sign method (fgsm) moves each feature of that by so much to where the loss grows.",
+    "dropped": "Dropped is the share of the words made unknown.",
+    "swapped": "Swapped is the share of the words replaced by others.",
+}
+
+
+def robustness_section(
+    found: Sequence[Disturbed], metric: str, baseline: float | None = None, note: str = ""
+) -> Section:
+    """A report's part on `robustness`: a curve of the metric (or the loss) for each kind, and a table of all metrics.
+
+    A note is said before the rest.
+    """
     from rnnjax.analysis.figures_models import robustness_figure
 
-    clean = next((row.metrics.get(metric) for row in found if row.kind == "none"), None)
-    kinds = list(dict.fromkeys(row.kind for row in found if row.kind != "none"))
     metric = metric if all(metric in row.metrics for row in found) else "loss"
-    curves = {
-        kind: (
-            [row.strength for row in found if row.kind == kind],
-            [r.metrics[metric] for r in found if r.kind == kind],
-        )
-        for kind in kinds
-    }
+    rows = {kind: [row for row in found if row.kind == kind] for kind in dict.fromkeys(row.kind for row in found)}
+    clean = next((row.metrics[metric] for row in rows.pop("none", [])), None)
+    curves = {kind: ([row.strength for row in of], [row.metrics[metric] for row in of]) for kind, of in rows.items()}
     names = list(dict.fromkeys(name for row in found for name in row.metrics))
     lines = [
         [row.kind, f"{row.strength:g}", *(f"{row.metrics[name]:.4g}" if name in row.metrics else "" for name in names)]
         for row in found
     ]
-    figures = ((f"{metric} by strength.", robustness_figure(curves, metric, clean=clean, baseline=baseline)),)
-    text = (
-        "Gaussian noise (noise) and the fast gradient sign method (fgsm) on what the first layer reads, in its units; "
-    )
-    text += "shares of the words made unknown (dropped) or replaced by others (swapped)."
-    return Section("Robustness", text, figures if kinds else (), ((["disturbance", "strength", *names], lines),))
+    text = " ".join(part for part in (note, *(_TOLD[kind] for kind in curves)) if part)
+    figures = ()
+    if curves:
+        figures = ((f"{metric} by strength.", robustness_figure(curves, metric, clean=clean, baseline=baseline)),)
+    return Section("Robustness", text, figures, ((["disturbance", "strength", *names], lines),))
 
 
 def _worth(application, model, params, kind, strength, examples, seed, batch_size, limit) -> dict[str, float]:
     run = _disturbed(application, model, kind)
-    own_way = type(application).evaluate is not Application.evaluate
+    own_way = evaluates_in_its_own_way(application)
     answers: list[Any] = []
     total = counted = 0.0
     for number, (batch, real) in enumerate(application.evaluation_batches(examples, batch_size, limit)):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import signal
 
 import jax
 import numpy as np
@@ -15,6 +17,7 @@ from rnnjax.commands.applications import laptop_of
 from rnnjax.commands.run_options import RunOptions
 from rnnjax.errors import InputError
 from rnnjax.training import Config, Optimizer, evaluate_run, load_trained, make_model, train
+from rnnjax.training.interruption import Interrupted
 from rnnjax.training.report import write_report
 
 
@@ -45,12 +48,15 @@ def test_a_run_writes_records_and_what_was_fitted(run):
 
 
 def test_a_resumed_run_is_the_run_to_the_last_bit(config, run, tmp_path):
-    """Stopped after two of three chunks and resumed, parameters and optimiser are those of the whole run."""
+    """Interrupted after two of three chunks and resumed, parameters and optimiser are those of the whole run."""
     _, whole = run
-    shorter = dataclasses.replace(config, steps=4)
-    train(shorter, (0, 3), tmp_path / "run", checkpoint_every=2, quiet=True)
-    written = (tmp_path / "run" / "config.json").read_text()
-    (tmp_path / "run" / "config.json").write_text(written.replace('"steps": 4', '"steps": 6'))
+
+    def interrupt(record):
+        if record["step"] == 4 and record["seed"] == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="stopped after update 4 of 6"):
+        train(config, (0, 3), tmp_path / "run", checkpoint_every=6, quiet=True, watch=interrupt)
     resumed = train(config, (0, 3), tmp_path / "run", resume=True, checkpoint_every=2, quiet=True)
     for a, b in zip(jax.tree.leaves(whole.state.params), jax.tree.leaves(resumed.state.params), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -91,7 +97,8 @@ def test_a_model_is_used_without_its_training_data(run, data, tmp_path):
 def test_the_report_is_one_file(run, tmp_path):
     """Curves, the test split beside the baseline, the configuration."""
     text = write_report(run[0], tmp_path / "report.html").read_text()
-    for words in ("How it learned", "plain baseline", "accuracy against updates", "config.json", "<svg"):
+    parts = ("How it learned", "plain baseline", "accuracy against updates", "Smaller models", "config.json", "<svg")
+    for words in parts:
         assert words in text
     assert "src=" not in text and "<link" not in text
 

@@ -91,7 +91,7 @@ def test_batches_are_a_function_of_seed_and_number(characters):
     starts = {tuple(batches[i * epoch].targets[0]) for batches in (first, other) for i in range(5)}
     assert len(starts) > 3
     halves = [characters.batches(4, 0, (host, 2))[5].targets for host in (0, 1)]
-    np.testing.assert_array_equal(np.stack(halves, 1).reshape(4, 9), first[5].targets)
+    np.testing.assert_array_equal(np.concatenate(halves), first[5].targets)
 
 
 def test_a_split_is_evaluated_as_one_stream(characters, trained):

@@ -127,14 +127,14 @@ def test_shares_of_tokens_are_those_of_a_first_order(run):
 
 
 def test_no_word_is_cut_at_the_end_of_a_line():
-    from rnnjax.applications.text_figures import _COLUMNS, _gaps
+    from rnnjax.applications.token_figures import COLUMNS, spaces
 
     random = np.random.default_rng(0)
     for _ in range(50):
         tokens = ["x" * int(length) for length in random.integers(1, 15, random.integers(1, 80))]
         first = 0
-        for token, gap in zip(tokens, _gaps(tokens), strict=True):
-            assert first // _COLUMNS == (first + len(token) - 1) // _COLUMNS
+        for token, gap in zip(tokens, spaces(tokens), strict=True):
+            assert first // COLUMNS == (first + len(token) - 1) // COLUMNS
             first += len(token) + gap
 
 

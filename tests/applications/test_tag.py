@@ -123,11 +123,47 @@ def test_it_predicts_without_its_training_data(trained, tmp_path):
 
 
 def test_a_report_shows_each_tag(application, trained):
-    (section,) = application.figures(*trained[1:])
+    section, _ = application.figures(*trained[1:])
     (_, rows), *_ = section.tables
     assert [row[0] for row in rows] == application.fitted()["tags"]
     words = sum(len(example.words) for example in application.examples("test"))
     assert sum(int(row[1].replace(",", "")) for row in rows) == words
+
+
+def test_a_report_shows_sentences_word_by_word(application, trained):
+    """Shares, gates and a unit at each word; the shares are those of a first order, of the least certain word."""
+    from rnnjax.applications.tag_figures import explained
+
+    _, model, params = trained
+    _, section = application.figures(model, params)
+    assert len(section.figures) == 4 and "gate" in section.text
+    example = application.examples("test")[1]
+    (found,) = explained(application, model, params, [example])
+    names = list(found.values)
+    assert names[0].startswith("share in ") and sum("gate, forwards" in name for name in names) == 2
+    assert all(values.shape == (len(example.words),) for values in found.values.values())
+    batch = application.collate([example], len(example.words))
+    vectors = model.apply({"params": params}, batch.inputs, batch.lengths, mutable=["intermediates"])[1]
+    vectors = np.asarray(vectors["intermediates"]["vectors"][0])
+
+    @jax.jit
+    def scores(token, factor):
+        moved = (factor - 1) * vectors * (np.arange(vectors.shape[1]) == token)[None, :, None]
+        variables = {"params": params, "perturbations": {"features": moved}}
+        return model.apply(variables, batch.inputs, batch.lengths)[1][0]
+
+    clean = np.asarray(jax.nn.softmax(scores(0, 1.0)))
+    assert found.place == clean.max(-1).argmin() and found.probability == pytest.approx(clean.max(-1).min(), rel=1e-4)
+    said = clean[found.place].argmax()
+    assert found.said == application.tags[said]
+
+    def margin(token, factor):
+        own = np.asarray(scores(token, factor), float)[found.place]
+        return own[said] - np.log(np.exp(np.delete(own, said)).sum())
+
+    for token in (0, found.place):
+        slope = (margin(token, 1.01) - margin(token, 0.99)) / 0.02
+        assert found.values[names[0]][token] == pytest.approx(slope, rel=0.03, abs=2e-3)
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])

@@ -126,9 +126,9 @@ def test_a_stack_is_a_cell_like_another():
     np.testing.assert_allclose(outputs[0], steps[0, -1], rtol=1e-5, atol=1e-6)
 
 
-def test_the_readout_has_the_precision_of_the_cells_output():
-    for name in ("bfloat16", "float32"):
-        model = RecurrentReadout(Elman(4, precision=Precision(name)), 2)
+def test_the_readout_has_the_precision_of_the_cells_parameters():
+    for name, more in (("bfloat16", ()), ("float32", ()), ("float32", ("bfloat16", "float32"))):
+        model = RecurrentReadout(Elman(4, precision=Precision(name, *more)), 2)
         params = jax.eval_shape(model.init, jax.random.key(0), XS)["params"]
         assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {name}
 

@@ -14,6 +14,8 @@ if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
 if version("jaxlib").startswith("0.10.") and "fusion_emitters" not in os.environ["XLA_FLAGS"]:
     os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
+os.environ.setdefault("RNNJAX_COMPILATION_CACHE", "off")  # a test leaves nothing in the user's folders
+
 import jax
 import pytest
 from catalog import CELLS

@@ -108,7 +108,8 @@ def training_batches(plan: Plan, collate: Callable[[np.ndarray, int], T], shard:
     Args:
       plan: which rows are in a batch.
       collate: `(rows [n], length) -> batch`.
-      shard: this host's number and the number of hosts: each loads its own part of every batch.
+      shard: this host's number and the number of hosts: each loads its own part of every batch, the rows that follow
+        on those of the host before it.
 
     Raises:
       InputError: a number of hosts that does not divide the batch size.
@@ -119,9 +120,11 @@ def training_batches(plan: Plan, collate: Callable[[np.ndarray, int], T], shard:
     check(0 <= index < count, "shard", shard, "(index, count) with 0 <= index < count")
     check(plan.batch_size % count == 0, "batch_size", plan.batch_size, f"a multiple of the {count} hosts")
 
+    size = plan.batch_size // count
+
     def load(number: int) -> T:
         rows, length = plan[number]
-        return collate(rows[index::count], length)
+        return collate(rows[index * size : (index + 1) * size], length)
 
     return grain.MapDataset.range(_ENDLESS).map(load)
 

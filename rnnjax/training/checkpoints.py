@@ -1,70 +1,104 @@
-"""Checkpoints of the whole state with Orbax: written in the background, newest and best kept."""
+"""Checkpoints of the whole state with Orbax: written in the background, newest and best kept, damage found."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import pathlib
-import zlib
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from rnnjax.errors import InputError
+from rnnjax.errors import InputError, StorageError
+from rnnjax.serialization import from_json, to_json
+from rnnjax.training.difference import difference
+from rnnjax.training.orbax_errors import forget_readers, reason_of
+from rnnjax.training.plain_state import checksum, with_keys, without_keys
 
 PyTree = Any
 
-logging.getLogger("absl").setLevel(logging.ERROR)
+FORMAT = 1
+"""Of what is saved: another number is refused."""
+
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # what goes wrong is raised too: it need not fill the screen
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint is damaged, and another is used."""
+
+
+class DamagedError(InputError):
+    """A checkpoint that cannot be read, or not all of it.
+
+    Args:
+      place: its folder.
+      reason: what is wrong with it.
+    """
+
+    def __init__(self, place: pathlib.Path, reason: str):
+        super().__init__("checkpoint", str(place), f"a whole checkpoint of this run's state ({reason})")
+        self.reason = reason
 
 
 class Checkpoints:
     """The checkpoints of a run, by update number.
 
-    A checkpoint is complete or absent, also after a kill: Orbax writes to a temporary folder and renames it.
+    A checkpoint is complete or absent, also after a kill: Orbax writes to a temporary folder and renames it. Reading
+    writes nothing.
 
     Args:
       path: the folder.
       keep: how many of the newest to keep.
       mode: whether the metric given to `save` is better when small ("min") or large ("max"); the best is kept as well.
-
-    Raises:
-      InputError: the folder holds checkpoints that cannot be read.
+      about: the configuration of the run, which is saved with each checkpoint; one with another is refused.
     """
 
-    def __init__(self, path: str | os.PathLike, *, keep: int = 3, mode: str = "min"):
+    def __init__(self, path: str | os.PathLike, *, keep: int = 3, mode: str = "min", about: Any = None):
         self.path = pathlib.Path(path)
-        sign = 1.0 if mode == "max" else -1.0
-        best = checkpoint_managers.BestN(get_metric_fn=lambda metrics: sign * metrics["value"], n=1)
-        policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(keep), best])
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=policy,
-            best_fn=lambda metrics: sign * metrics["value"],
-            best_mode="max",
-            enable_async_checkpointing=True,
-        )
-        self._worst = -1e30 * sign
-        try:
-            self._manager = ocp.CheckpointManager(self.path, options=options)
-        except Exception as error:  # such as that of a damaged metrics file
-            raise InputError("checkpoints", f"{self.path}", f"whole checkpoints ({_reason(error)})") from None
+        self._keep, self._about = keep, about
+        self._sign = 1.0 if mode == "max" else -1.0
+        self._opened: ocp.CheckpointManager | None = None
 
     def save(self, step: int, state: PyTree, value: float) -> None:
-        """Starts writing a checkpoint, with the metric by which the best is chosen; NaN is the worst."""
-        state = _without_keys(state)
-        metrics = {"value": self._worst if value != value else value, "checksum": _checksum(state)}
-        self._manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics)
+        """Starts writing a checkpoint, with the metric by which the best is chosen; NaN is the worst.
+
+        Raises:
+          StorageError: it cannot be written, or the one before could not.
+        """
+        state = without_keys(state)
+        value = -1e30 * self._sign if value != value else value
+        beside = {"value": value, "checksum": checksum(state), "format": FORMAT}
+        if self._about is not None:
+            beside["about"] = to_json(self._about)
+        if jax.process_count() > 1:
+            state = jax.device_get(state)  # Orbax takes arrays of one process alone for a mistake
+        with self._writing():
+            self._manager.save(step, args=ocp.args.StandardSave(state), metrics=beside)
+
+    def steps(self) -> list[int]:
+        """The update numbers for which there is a checkpoint, in order."""
+        if not self.path.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.path.iterdir() if path.is_dir() and path.name.isdecimal())
 
     def latest(self) -> int | None:
         """The newest checkpoint's update number, or `None`."""
-        return self._manager.latest_step()
+        return max(self.steps() if self._opened is None else self._opened.all_steps(), default=None)
 
     def best(self) -> int | None:
-        """The best checkpoint's update number, or `None`."""
-        return self._manager.best_step()
+        """The best checkpoint's update number, or `None`.
+
+        Raises:
+          InputError: there are checkpoints, and of none can be read how good it is.
+        """
+        return next(iter(self._by_value()), None)
 
     def restore(self, step: int, like: PyTree) -> PyTree:
         """The state of a checkpoint.
@@ -74,53 +108,179 @@ class Checkpoints:
           like: a state of the same structure, shapes and dtypes, or abstract.
 
         Raises:
-          InputError: there is none, it is corrupt, or it holds another state.
+          DamagedError: there is none, or it is damaged.
+          InputError: it is of another run or another version, or it holds another state.
         """
+        beside = self._beside(step)
+        self._check_origin(step, beside)
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])  # whatever devices it was saved from
         template = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
-            jax.eval_shape(_without_keys, like),
+            jax.eval_shape(without_keys, like),
         )
-        found, expected = f"{self.path / str(step)}", "a whole checkpoint of this run's state"
+        reason = None
         try:
-            restored = self._manager.restore(step, args=ocp.args.StandardRestore(template))
+            handler = ocp.StandardCheckpointHandler(multiprocessing_options=_by_itself())
+            with ocp.Checkpointer(handler, multiprocessing_options=_by_itself()) as reader:
+                restored = reader.restore(self._place(step) / "default", args=ocp.args.StandardRestore(template))
             restored = jax.tree.map(jnp.asarray, jax.device_get(restored))  # bound to no device, as at the start
-            checksum = (self._manager.metrics(step) or {}).get("checksum")
         except Exception as error:  # Orbax raises many kinds for a damaged or foreign checkpoint
-            raise InputError("checkpoint", found, f"{expected} ({_reason(error)})") from None
+            reason = reason_of(error)
+        if reason is not None:
+            forget_readers()
+            raise self._damaged(step, reason)
         for (path, leaf), wanted in zip(jax.tree.leaves_with_path(restored), jax.tree.leaves(template), strict=True):
             if leaf.shape != wanted.shape or leaf.dtype != wanted.dtype:
                 name = f"checkpoint {step} {jax.tree_util.keystr(path)}"
                 raise InputError(name, f"shape {leaf.shape} of {leaf.dtype}", f"shape {wanted.shape} of {wanted.dtype}")
-        if checksum != _checksum(restored):
-            raise InputError("checkpoint", found, f"{expected} (its checksum is another)")
-        return _with_keys(restored, like)
+        if beside.get("checksum") != checksum(restored):
+            raise self._damaged(step, "its checksum is another")
+        return with_keys(restored, like)
+
+    def whole(self, like: PyTree, which: str = "latest") -> tuple[int, PyTree, dict[int, str]] | None:
+        """The newest or best checkpoint that is whole: its number, its state, and why others were passed over.
+
+        Args:
+          like: a state of the same structure, or abstract.
+          which: "latest" or "best".
+
+        Returns:
+          `None` where there is no checkpoint at all.
+
+        Raises:
+          InputError: all are damaged, or one is of another run.
+        """
+        steps = self._by_value() if which == "best" else self.steps()[::-1]
+        damaged: dict[int, str] = {}
+        for step in steps:
+            try:
+                return step, self.restore(step, like), damaged
+            except DamagedError as error:
+                damaged[step] = error.reason
+        if damaged:
+            raise self._all_damaged(damaged)
+        return None
+
+    def tidy(self, step: int, aside: pathlib.Path) -> None:
+        """Makes the folder one that goes on from a checkpoint.
+
+        Deletes what a kill left half written or half deleted, and puts later checkpoints, which are damaged, aside.
+
+        Args:
+          step: of the checkpoint.
+          aside: the folder that takes them.
+        """
+        if not self.path.is_dir():
+            return
+        for left in self.path.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(left)
+        for other in self.steps():
+            place, target = self._place(other), aside / str(other)
+            if other > step:
+                aside.mkdir(exist_ok=True)
+                shutil.rmtree(target, ignore_errors=True)
+                place.rename(target)
+            elif other < step and not self._readable(other):
+                shutil.rmtree(place)
 
     def close(self) -> None:
-        """Waits until everything is written."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits until everything is written.
+
+        Raises:
+          StorageError: something could not be written.
+        """
+        manager, self._opened = self._opened, None
+        if manager is not None:
+            with self._writing():
+                try:
+                    manager.wait_until_finished()
+                finally:
+                    manager.close()
+
+    @property
+    def _manager(self) -> ocp.CheckpointManager:
+        if self._opened is None:
+            value = lambda beside: self._sign * beside["value"]  # noqa: E731
+            best = checkpoint_managers.BestN(get_metric_fn=value, n=1)
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=checkpoint_managers.AnyPreservationPolicy(
+                    [checkpoint_managers.LatestN(self._keep), best]
+                ),
+                best_fn=value,
+                best_mode="max",
+                enable_async_checkpointing=True,
+                create=False,
+                multiprocessing_options=_by_itself(),
+            )
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._opened = ocp.CheckpointManager(self.path, options=options)
+        return self._opened
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        reason = None
+        try:
+            yield
+        except Exception as error:  # of many kinds, from the threads of Orbax
+            reason = reason_of(error)
+        if reason is not None:
+            raise StorageError(self.path, reason)
+
+    def _place(self, step: int) -> pathlib.Path:
+        return self.path / str(step)
+
+    def _beside(self, step: int) -> dict[str, Any]:
+        """What was saved beside the state."""
+        try:
+            beside = json.loads((self._place(step) / "metrics" / "metrics").read_text())
+            if isinstance(beside, dict) and isinstance(beside.get("value"), int | float):
+                return beside
+            reason = "its metric is no number"
+        except (OSError, ValueError) as error:
+            reason = reason_of(error)
+        raise self._damaged(step, reason)
+
+    def _readable(self, step: int) -> bool:
+        try:
+            return bool(self._beside(step)) and (self._place(step) / "default").is_dir()
+        except DamagedError:
+            return False
+
+    def _by_value(self) -> list[int]:
+        """The update numbers, the best first, of equals the newest; those of which it cannot be read are left out."""
+        found, damaged = {}, {}
+        for step in self.steps():
+            try:
+                found[step] = self._sign * self._beside(step)["value"]
+            except DamagedError as error:
+                damaged[step] = error.reason
+        if damaged and not found:
+            raise self._all_damaged(damaged)
+        return sorted(found, key=lambda step: (found[step], step), reverse=True)
+
+    def _check_origin(self, step: int, beside: dict[str, Any]) -> None:
+        name, found = str(self._place(step)), beside.get("format", FORMAT)
+        if found != FORMAT:
+            raise InputError("checkpoint", name, f"one of format {FORMAT}; it is of format {found}, of another version")
+        if self._about is None or "about" not in beside:
+            return
+        differs = difference(from_json(beside["about"], f"checkpoint {name}"), self._about)
+        if differs:
+            raise InputError("checkpoint", name, f"one of the same configuration ({differs})")
+
+    def _damaged(self, step: int, reason: str) -> DamagedError:
+        return DamagedError(self._place(step), reason)
+
+    def _all_damaged(self, reasons: dict[int, str]) -> InputError:
+        listed = "; ".join(f"{step}: {reason}" for step, reason in reasons.items())
+        return InputError("checkpoints", str(self.path), f"one that is whole ({listed})")
 
 
-def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-
-
-def _checksum(state: PyTree) -> int:
-    """Of all the bytes of a state: what Orbax stores is not checked against damage everywhere."""
-    checksum = 0
-    for leaf in jax.tree.leaves(state):
-        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
-    return checksum
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _without_keys(state: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
-
-
-def _with_keys(state: PyTree, like: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf, key: jax.random.wrap_key_data(leaf) if _is_key(key) else leaf, state, like)
+def _by_itself() -> ocp.options.MultiprocessingOptions:
+    """Of several processes the one that writes a run, or reads it, does not wait for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    own = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process_{own}"
+    )

@@ -51,22 +51,26 @@ def fit(key: Array, config: Config) -> tuple[TrainState, History]:
     return state, History({name: metric.reshape(-1) for name, metric in history.updates.items()}, history.evaluations)
 
 
-def make_chunk(config: Config, axis: str | None = None) -> Callable[[TrainState], tuple[TrainState, History]]:
+def make_chunk(
+    config: Config, axis: str | None = None, place: Callable[[Batch], Batch] = lambda batch: batch
+) -> Callable[[TrainState], tuple[TrainState, History]]:
     """`config.evaluate_every` updates and one evaluation, or nothing where the run has stopped.
 
     Args:
       config: the run.
       axis: name of a mapped axis over which each batch is split, or `None`.
+      place: where the rows of a batch are to lie, for a compiler that splits the program over devices by itself; the
+        batch is given through it and is otherwise the same.
     """
     update = make_update(config, axis)
 
     def step(state, _):
-        batch = next_batch(state, config)
+        batch = place(next_batch(state, config))
         return update(hand_on(state, config), batch if axis is None else own_rows(batch, axis))
 
     def run(state):
         state, updates = jax.lax.scan(step, state, length=config.evaluate_every)
-        evaluations = evaluate(state.params, config)
+        evaluations = evaluate(state.params, config, place=place)
         return judge(state, evaluations, config), History(updates, evaluations)
 
     def chunk(state):
@@ -94,14 +98,16 @@ def judge(state: TrainState, evaluations: dict[str, Array], config: Config) -> T
     )
 
 
-def evaluate(params, config: Config, split: str = "validation") -> dict[str, Array]:
-    """The task's metrics on its evaluation batch of a split: scalars by name. Pure.
+def evaluate(
+    params, config: Config, split: str = "validation", place: Callable[[Batch], Batch] = lambda batch: batch
+) -> dict[str, Array]:
+    """The task's metrics on its evaluation batch of a split: scalars by name. Pure; `place` as in `make_chunk`.
 
     Raises:
       InputError: a split that is no evaluation split.
     """
     task = config.sampled_task
-    batch = task.evaluation(split, config.evaluation_size)
+    batch = place(task.evaluation(split, config.evaluation_size))
     lengths = batch.lengths if task.variable_length else None
     outcome: Any = make_model(config).apply({"params": params}, batch.inputs, lengths)
     _, outputs = outcome

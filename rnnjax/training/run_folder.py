@@ -1,4 +1,4 @@
-"""The folder of a run: config.json, environment.json, metrics.jsonl, summary.json, prepared.json, checkpoints/."""
+"""The folder of a run: configuration, environment, records, events, summary, checkpoints."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ import jax
 import rnnjax
 from rnnjax.errors import InputError
 from rnnjax.serialization import from_json, to_json
+from rnnjax.training.lock import NAME as LOCK
+from rnnjax.training.lock import Lock
 
 
 class RunFolder:
@@ -45,6 +47,16 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def events(self) -> pathlib.Path:
+        """The file with one line of JSON an event: an explosion, a gradient that was not finite, a step back."""
+        return self.path / "events.jsonl"
+
+    @property
+    def damaged(self) -> pathlib.Path:
+        """The folder with checkpoints that could not be read when the run was taken up again."""
+        return self.path / "damaged"
+
+    @property
     def prepared(self) -> pathlib.Path:
         """The file with what an application fitted to its training data, such as a vocabulary."""
         return self.path / "prepared.json"
@@ -54,8 +66,13 @@ class RunFolder:
         """The folder with the checkpoints."""
         return self.path / "checkpoints"
 
-    def create(self, config: Any, *, overwrite: bool = False) -> None:
+    def create(self, config: Any, *, overwrite: bool = False, lock: Lock | None = None) -> None:
         """Makes the folder and writes config.json and environment.json.
+
+        Args:
+          config: what config.json will hold.
+          overwrite: delete an earlier run in the folder.
+          lock: of this folder, to be held from when it exists.
 
         Raises:
           InputError: the folder holds something already, and `overwrite` is off or it is no run's folder; it cannot be
@@ -63,18 +80,34 @@ class RunFolder:
         """
         written = to_json(config)  # before anything is deleted
         try:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self._occupied():
                 if not overwrite:
                     raise InputError("out", str(self.path), "a new or empty folder (or --resume, or --overwrite)")
                 if not (self.config.is_file() and self.environment.is_file()):
                     expected = "a run's folder (without config.json and environment.json it is not overwritten)"
                     raise InputError("out", str(self.path), expected)
-                shutil.rmtree(self.path)
+                self._empty()
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.environment, environment())
-            write_json(self.config, written)
+            if lock is not None:
+                lock.acquire()
+                if self._occupied():  # by a process that was quicker
+                    raise InputError("out", str(self.path), "a new or empty folder (or --resume, or --overwrite)")
+            write_json(self.config, written)  # from here on it is a run's folder, which can be taken up again
+            write_environment(self)
         except OSError as error:
             raise InputError("out", str(self.path), f"a folder that can be written ({error.strerror})") from None
+
+    def _occupied(self) -> bool:
+        """Whether there is anything but a lock, and what a process left that was killed before it wrote config.json."""
+        if not self.path.exists():
+            return False
+        return not self.path.is_dir() or not {path.name for path in self.path.iterdir()} <= {LOCK, "config.json.part"}
+
+    def _empty(self) -> None:
+        """Deletes the run: config.json last, without which what is left could not be deleted by a second attempt."""
+        contents = [path for path in self.path.iterdir() if path.name != LOCK]
+        for path in sorted(contents, key=lambda path: path in (self.config, self.environment)):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def read_config(self) -> Any:
         """The configuration of the run.
@@ -83,34 +116,58 @@ class RunFolder:
           InputError: no run's folder, or a config.json that was not written by this library.
         """
         try:
-            text = self.config.read_text()
+            text = self.config.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError("config.json", str(self.config), f"JSON in UTF-8 ({error})") from None
         except OSError:
             raise InputError("run folder", str(self.path), "a folder with a config.json") from None
         try:
-            return from_json(json.loads(text), "config.json")
-        except json.JSONDecodeError as error:
+            held = json.loads(text, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
             raise InputError("config.json", str(self.config), f"JSON ({error})") from None
+        return from_json(held, "config.json")
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds one line to metrics.jsonl; numbers that are not finite become null."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(plain(record)) + "\n")
+        _append(self.metrics, record)
+
+    def append_event(self, event: dict[str, Any]) -> None:
+        """Adds one line to events.jsonl; numbers that are not finite become null."""
+        _append(self.events, event)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The records in metrics.jsonl; a last line that was cut off by a crash is left out."""
-        if self.metrics.exists():
-            for line in self.metrics.read_text().splitlines():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    return
+        return _lines(self.metrics)
 
-    def forget_after(self, step: int) -> None:
-        """Drops the records of later updates than `step`: what a resumed run writes again."""
-        kept = [record for record in self.records() if record["step"] <= step]
-        replacement = self.metrics.with_suffix(".part")
-        replacement.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        replacement.replace(self.metrics)
+    def forget_after(self, step: int, *, events: bool = True) -> None:
+        """Drops the records, and the events, of later updates than `step`: what a resumed run writes again."""
+        for path in (self.metrics, self.events) if events else (self.metrics,):
+            if path.exists() or path == self.metrics:
+                kept = [line for line in _lines(path) if line.get("step", 0) <= step]
+                replacement = path.with_suffix(".part")
+                replacement.write_text("".join(json.dumps(line) + "\n" for line in kept))
+                replacement.replace(path)
+
+
+def _append(path: pathlib.Path, value: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(plain(value)) + "\n")
+
+
+def _lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        for line in path.read_text(errors="replace").splitlines():
+            try:
+                value = json.loads(line)
+            except ValueError:
+                return
+            if not isinstance(value, dict):
+                return
+            yield value
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 def plain(value: Any) -> Any:
@@ -129,6 +186,11 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(plain(value), indent=2) + "\n")
     part.replace(path)
+
+
+def write_environment(folder: RunFolder) -> None:
+    """Writes environment.json."""
+    write_json(folder.environment, environment())
 
 
 def environment() -> dict[str, Any]:

@@ -50,10 +50,15 @@ def keys_of(seeds: Sequence[int]) -> jax.Array:
     Raises:
       InputError: no seeds, the same seed twice, or one that is no int >= 0.
     """
-    seeds = tuple(seeds)
-    valid = seeds and all(isinstance(seed, int) and seed >= 0 for seed in seeds) and len(set(seeds)) == len(seeds)
-    check(bool(valid), "seeds", seeds, "at least one int >= 0, none twice")
+    check_seeds(seeds)
     return jnp.stack([jax.random.key(seed) for seed in seeds])
+
+
+def check_seeds(seeds: Any, argument: str = "seeds") -> None:
+    """Raises `InputError` unless these are ints from 0 to 2^32 - 1, at least one and none twice."""
+    given = tuple(seeds) if isinstance(seeds, Sequence) and not isinstance(seeds, str) else ()
+    valid = given and all(type(seed) is int and 0 <= seed < 2**32 for seed in given) and len(set(given)) == len(given)
+    check(bool(valid), argument, seeds, "at least one int from 0 to 2^32 - 1, none twice")
 
 
 def fit_seeds(seeds: Sequence[int], config: Config, strategy: str = "serial") -> tuple[TrainState, History]:

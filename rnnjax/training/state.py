@@ -79,3 +79,12 @@ def initial_state(key: Array, config: Config) -> TrainState:
         diverged=jnp.zeros((), bool),
         stopped=jnp.zeros((), bool),
     )
+
+
+def initial_states(keys: Array, config: Config) -> TrainState:
+    """`initial_state` of many runs, with a leading axis over keys `[runs]`.
+
+    Computed operation by operation rather than as one program: what differs in the numbers of its initialisers alone,
+    such as gate biases and scales, then has nothing to compile.
+    """
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(initial_state(key, config) for key in keys))

@@ -11,8 +11,8 @@ import jax
 from rnnjax.applications import Application
 from rnnjax.errors import InputError, check
 from rnnjax.training.config import Config
+from rnnjax.training.saved_runs import restore_run
 from rnnjax.training.state import make_model
-from rnnjax.training.train import restore_run
 
 PyTree = Any
 

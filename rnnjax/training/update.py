@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import optax
 from rnnjax.cell import Cell
 from rnnjax.models.readout import read_steps
 from rnnjax.tasks import Batch, Task
+from rnnjax.training.accumulation import in_parts
 from rnnjax.training.batches import windows
 from rnnjax.training.config import Config
 from rnnjax.training.optimizer import clipped, make_optimizer
@@ -36,7 +38,9 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
       clipping), "update_norm", "clipped" (0 or 1), "nonfinite" (1 where the update was skipped for its gradient),
       "exploded" (1 where the norm exceeded the threshold, or was not finite) and "counted" (0 where no target counted:
       loss and norms are then zero and say nothing). With a regulariser also its value, without the weight, as
-      "regularizer"; the norms are then those of the gradient of both.
+      "regularizer"; the norms are then those of the gradient of both. Unless such updates are skipped, the state after
+      one that is not finite is the state before it, but for the flags: all later updates leave it as it is, with NaN
+      for their metrics.
     """
     model = make_model(config)
     full_rows = not config.task.variable_length and not config.truncation
@@ -47,23 +51,28 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
             return tree
         return {name: _kept(config.cell, part) if name == "cell" else trained(part) for name, part in tree.items()}
 
-    def loss(params, carry, batch, key):
+    def loss(params, carry, batch, key, counted):
         lengths = None if full_rows else batch.lengths
         outcome: Any = model.apply({"params": params}, batch.inputs, lengths, carry, rngs={"dropout": key})
         carry, outputs = outcome
-        return config.task.loss(outputs, batch) * share(batch), carry
+        return config.task.loss(outputs, batch) * share(batch, counted), carry
 
-    def share(batch):
-        if axis is None:
-            return 1.0
-        count = batch.mask.sum()  # devices may hold different numbers of targets that count
-        return count / jnp.maximum(jax.lax.pmean(count, axis), 1e-9)
+    def counted_by(batch):
+        """The number of targets that count in a batch, a mean over devices; `None` for a batch in one piece."""
+        if axis is None and config.micro_batches == 1:
+            return None
+        count = batch.mask.sum()
+        return jnp.maximum(count if axis is None else jax.lax.pmean(count, axis), 1e-9)
+
+    def share(batch, counted):
+        """The weight of a part of a batch: parts may hold different numbers of targets that count."""
+        return 1.0 if counted is None else batch.mask.sum() / counted
 
     def regularized(regularizer, state, batch, key, gradients):
         assert isinstance(config.task, Task)
         lengths = None if full_rows else batch.lengths
         devices = 1 if axis is None else jax.lax.axis_size(axis)
-        part = share(batch) / devices  # of the loss over the whole batch
+        part = share(batch, counted_by(batch)) / devices  # of the loss over the whole batch
         readout, task = nn.Dense(config.task.outputs), config.task
 
         def own_loss(ys, _):
@@ -81,7 +90,9 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         key = jax.random.fold_in(jax.random.fold_in(state.key, 1), sequence)  # a mask a sequence
         if axis is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis))
-        (value, carry), gradients = jax.value_and_grad(loss, has_aux=True)(state.params, state.carry, batch, key)
+        measure = jax.value_and_grad(functools.partial(loss, counted=counted_by(batch)), has_aux=True)
+        measure = measure if config.micro_batches == 1 else in_parts(measure, config.micro_batches)
+        (value, carry), gradients = measure(state.params, state.carry, batch, key)
         counts = batch.mask.sum() > 0
         penalty = None
         if config.regularizer is not None:
@@ -95,7 +106,8 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
         optimizer = make_optimizer(config.optimizer.dynamics, config.steps, rates=state.rates)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         updates = trained(updates)
-        apply = finite & counts
+        halted = jnp.zeros((), bool) if config.on_nonfinite == "skip" else state.diverged
+        apply = finite & counts & ~halted
         params, opt_state = _choose(
             apply, (optax.apply_updates(state.params, updates), opt_state), (state.params, state.opt_state)
         )
@@ -110,12 +122,20 @@ def make_update(config: Config, axis: str | None = None) -> Callable[[TrainState
             "counted": counts,
         }
         metrics |= {} if penalty is None else {"regularizer": penalty}
-        diverged = state.diverged | (nonfinite >= config.nonfinite_limit)
+        if config.on_nonfinite == "skip":
+            diverged = state.diverged | (nonfinite >= config.nonfinite_limit)
+            made = jnp.ones((), bool)
+        else:
+            nonfinite = jnp.where(halted, state.nonfinite, nonfinite)
+            diverged = halted | ~finite
+            made = ~diverged  # the update that was not finite can be repeated from the state that it leaves
+            metrics = {name: jnp.where(halted, jnp.nan, metric) for name, metric in metrics.items()}
+        carry = jax.lax.stop_gradient(carry) if config.hands_on else None
         state = state._replace(
-            step=state.step + 1,
+            step=state.step + made,
             params=params,
             opt_state=opt_state,
-            carry=jax.lax.stop_gradient(carry) if config.hands_on else None,
+            carry=_choose(made, carry, state.carry) if config.hands_on else None,
             nonfinite=nonfinite,
             diverged=diverged,
             stopped=state.stopped | diverged,

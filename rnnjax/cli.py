@@ -1,4 +1,5 @@
-"""The command `rnnjax`: cells, gradients, probe, train, evaluate, predict, sample, report, compress, ablate."""
+"""The command `rnnjax`: cells, gradients, probe, train, evaluate, predict, sample, report, compress, ablate,
+search."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from rnnjax.commands.cells import Cells
+from rnnjax.commands.compilation_cache import keep_programs
 from rnnjax.commands.compress import Compress
 from rnnjax.commands.evaluate import Evaluate
 from rnnjax.commands.gradients import Gradients
@@ -31,6 +33,11 @@ Command = (
     | Annotated[Compress, tyro.conf.subcommand("compress")]
 )
 
+DESCRIPTION = (
+    "Recurrent networks in JAX: cells, gradients, training. Besides the commands below: rnnjax ablate and rnnjax "
+    "search, for many runs, each with its own --help."
+)
+
 
 def run_command(command: Any, program: str, arguments: Sequence[str] | None, description: str) -> int:
     """Parses arguments into one of the commands and calls it. Bad input is one line and exit code 2.
@@ -47,6 +54,7 @@ def run_command(command: Any, program: str, arguments: Sequence[str] | None, des
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point of the command; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    keep_programs()
     if arguments[:1] == ["train"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         return guarded("rnnjax", lambda: parse_training(arguments[1:])())
     if arguments[:1] == ["ablate"]:
@@ -56,7 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(HELP)
             return 0
         return guarded("rnnjax", lambda: read(arguments[1:])())
-    return run_command(Command, "rnnjax", arguments, "Recurrent networks in JAX: cells, gradients, training.")
+    if arguments[:1] == ["search"]:
+        from rnnjax.commands import search
+
+        if not {"-h", "--help"}.isdisjoint(arguments):
+            print(search.HELP)
+            return 0
+        return guarded("rnnjax", lambda: search.read(arguments[1:])())
+    return run_command(Command, "rnnjax", arguments, DESCRIPTION)
 
 
 if __name__ == "__main__":

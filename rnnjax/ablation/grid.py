@@ -1,83 +1,88 @@
-"""A grid of runs: a configuration, choices for some of its fields, and seeds."""
+"""A grid of runs: every combination of the values in a configuration with every seed."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from rnnjax.ablation.vary import Varied, alternatives, put
 from rnnjax.applications import Application
 from rnnjax.errors import check
 from rnnjax.serialization import to_json
 from rnnjax.training import Config
 from rnnjax.training.seeds import keys_of
 
+__all__ = ["Planned", "check_grid", "expand", "programs", "put"]
 
-class Planned(NamedTuple):
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
     """One run of a grid.
 
-    Attributes:
+    Args:
       settings: what was chosen for it, by factor: numbers, strings or `None`, for tables.
       config: the run.
       seed: its seed.
+
+    Attributes:
+      name: the same for the same configuration and seed, whatever grid they belong to.
     """
 
     settings: Mapping[str, Any]
     config: Config
     seed: int
+    name: str = dataclasses.field(init=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """A name that is the same for the same configuration and seed, whatever grid they belong to."""
-        return hashlib.sha256(json.dumps([to_json(self.config), self.seed], sort_keys=True).encode()).hexdigest()[:16]
+    def __post_init__(self):
+        text = json.dumps([_canonical(to_json(self.config)), self.seed], sort_keys=True)
+        object.__setattr__(self, "name", hashlib.sha256(text.encode()).hexdigest()[:16])
 
     @property
     def cost(self) -> int:
-        """Updates times steps of a row times width: what runs are ordered and compared by, without a unit."""
+        """Updates times rows times steps of a row times width: what runs are compared by, without a unit."""
         time = 1 if isinstance(self.config.task, Application) else self.config.task.time
         return self.config.steps * self.config.batch_size * time * self.config.cell.output_features
 
 
-def expand(base: Config, choices: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> list[Planned]:
-    """Every combination of choices with every seed.
+def expand(grid: Config | Varied, seeds: Sequence[int]) -> list[Planned]:
+    """Every combination of values with every seed.
 
     Args:
-      base: the configuration in which the choices are put.
-      choices: values by the path of a field: `{"cell": (LSTM(64), GRU(64)), "optimizer.learning_rate": (1e-4, 1e-3),
-        "task.length": (50, 100)}`. In tables a cell or task is called by its `repr`.
+      grid: a configuration, or what `rnnjax.ablation.vary` returns.
       seeds: of each combination.
 
     Raises:
-      InputError: a path that is no field, no values for one, the same value twice, or a value that a field refuses.
+      InputError: a path that is no field, no values for one, the same run twice, a value that a field refuses, or
+        something else than configurations.
     """
     keys_of(seeds)
-    for path, values in choices.items():
-        valid = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
-        check(valid, f"choices[{path!r}]", values, "a sequence of at least one value")
-        check(len(set(map(repr, values))) == len(values), f"choices[{path!r}]", values, "values that differ")
     planned = []
-    for values in itertools.product(*choices.values()):
-        chosen = dict(zip(choices, values, strict=True))
-        config = functools.reduce(lambda config, item: put(config, *item), chosen.items(), base)
-        settings = {path: _plain(value) for path, value in chosen.items()}
-        planned += [Planned(settings, config, seed) for seed in seeds]
+    for settings, config in alternatives(grid):
+        check(isinstance(config, Config), "grid", config, "a Config, or vary(Config, ...)")
+        planned += [
+            Planned({name or "base": value for name, value in settings.items()}, config, seed) for seed in seeds
+        ]
+    check_grid(planned)
     return planned
 
 
-def put(config: Any, path: str, value: Any) -> Any:
-    """The configuration with another value in the field of a path, such as "optimizer.learning_rate".
+def check_grid(planned: Sequence[Planned]) -> None:
+    """Checks that runs make one table.
 
     Raises:
-      InputError: a path that is no field.
+      InputError: no runs, the same one twice, or tasks with metrics of different names.
     """
-    name, _, rest = path.partition(".")
-    fields = [field.name for field in dataclasses.fields(config)] if dataclasses.is_dataclass(config) else []
-    check(name in fields, "choices", path, f"a field of {type(config).__name__}: {', '.join(fields) or 'it has none'}")
-    return dataclasses.replace(config, **{name: put(getattr(config, name), rest, value) if rest else value})
+    check(len(planned) > 0, "grid", len(planned), "at least one run")
+    by_name: dict[str, Planned] = {}
+    for run in planned:
+        other = by_name.setdefault(run.name, run)
+        expected = f"settings that differ in what they do, unlike {dict(other.settings)}"
+        check(other is run, "grid", dict(run.settings), expected)
+    metrics = sorted({(run.config.task.metric, run.config.task.mode) for run in planned})
+    check(len(metrics) == 1, "task", [metric for metric, _ in metrics], "tasks that are judged by one metric")
 
 
 def programs(planned: Sequence[Planned]) -> list[list[Planned]]:
@@ -88,5 +93,10 @@ def programs(planned: Sequence[Planned]) -> list[list[Planned]]:
     return sorted(groups.values(), key=lambda group: -group[0].cost)
 
 
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+def _canonical(value: Any) -> Any:
+    """The JSON value with whole numbers written in one way: 1 and 1.0 are the same rate."""
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

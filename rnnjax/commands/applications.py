@@ -14,7 +14,7 @@ from rnnjax.applications import REGISTRY, Application
 from rnnjax.commands.run_options import RunOptions
 from rnnjax.errors import check
 
-_NOT_ASKED_FOR = ("prepared",)
+_NOT_ASKED_FOR = ("prepared", "fold")
 _ALIASES = {("forecast", "data"): ("--csv",)}
 
 
@@ -31,11 +31,13 @@ class ApplicationRun(RunOptions):
     def __call__(self) -> None:
         """Trains, prints a line a seed, and the test split's metrics if asked to."""
         from rnnjax.commands.evaluate import print_evaluation
+        from rnnjax.training.hosts import is_first
 
         check(not self.test or self.out is not None, "--out", self.out, "a folder, with --test")
+        check(not (self.test and self.folds is not None), "--test", True, "either --test or --folds")
         config = self.config()
         self.train(config, f"validation {config.task.metric}")
-        if self.test:
+        if self.test and is_first():
             assert self.out is not None
             print_evaluation(self.out, "test", "best")
 
@@ -92,8 +94,10 @@ def laptop_of(name: str, like: ApplicationRun | None = None) -> ApplicationRun:
     preset = REGISTRY[name].laptop if like is None else like.make_application().laptop
     optimizer = dict(preset.optimizer)
     clip, threshold = optimizer.pop("clip", None), optimizer.pop("clip_threshold", 1.0)
+    factors = optimizer.pop("rate_factors", ())
     options = {"optimizer": optimizer.pop("name", "adam"), **optimizer}
-    if clip is not None:
+    options["rate_factor"] = tuple(f"{name}={factor}" for name, factor in factors)
+    if clip not in (None, "none"):
         options[f"clip_{clip}"] = threshold
     same = ("cell", "hidden", "layers", "steps", "batch_size", "evaluate_every", "dropout", "patience")
     return command_of(name)(**{field: getattr(preset, field) for field in same}, **options)

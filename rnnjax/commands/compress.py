@@ -41,6 +41,8 @@ class Compress:
         shares = numbers_in(self.prune, "--prune")
         check(all(0 <= share < 1 for share in shares), "--prune", self.prune, "shares in [0, 1)")
         check_choice("--scope", self.scope, ("global", "layer"))
+        check_choice("--split", self.split, ("test", "validation"))
+        check(self.limit is None or self.limit > 0, "--limit", self.limit, "a positive int")
         check(self.out is None or not self.out.exists(), "--out", str(self.out), "a file that does not exist yet")
         trained = load_trained(self.run, which=self.which, seed=self.seed)
         parts = (trained.application, trained.model, trained.params)

@@ -41,6 +41,8 @@ class Evaluate:
 
     def __call__(self) -> None:
         """Prints a line a seed; under noise and attacks, of the first seed, a line for each strength."""
+        check_choice("--split", self.split, ("test", "validation"))
+        check(self.limit is None or self.limit > 0, "--limit", self.limit, "a positive int")
         strengths = self.strengths()
         if strengths:
             self._print_disturbed(strengths)
@@ -68,7 +70,6 @@ class Evaluate:
         from rnnjax.training import load_trained
         from rnnjax.training.robustness import robustness
 
-        check(self.limit is None or self.limit > 0, "--limit", self.limit, "a positive int")
         trained = load_trained(self.run, which=self.which)
         parts = (trained.application, trained.model, trained.params)
         rows = robustness(*parts, strengths, self.split, limit=self.limit)

@@ -27,9 +27,7 @@ class Train(RunOptions):
     task_option: tuple[str, ...] = ()
     """Further options of the task, such as symbols=3 or order=row."""
     strategy: str = "serial"
-    """How seeds are mapped: serial, map or vmap."""
-    devices: int = 1
-    """Split each batch over so many devices."""
+    """How seeds are mapped: serial, map or vmap; or pmap, with several devices."""
     regularizer: str | None = None
     """Added to the gradient: pascanu or flossing."""
     regularizer_weight: float | None = None
@@ -53,7 +51,7 @@ class Train(RunOptions):
 
     def __call__(self) -> None:
         """Trains, and prints a line a seed."""
-        self.train(self.config(), f"{self.task} metric", strategy=self.strategy, devices=self.devices)
+        self.train(self.config(), f"{self.task} metric", strategy=self.strategy)
 
     def config(self) -> Any:
         """The configuration that the arguments describe.
@@ -84,7 +82,10 @@ class Train(RunOptions):
         from rnnjax.training import Flossing, Pascanu
 
         if self.regularizer is None:
-            check(self.regularizer_weight is None, "--regularizer-weight", self.regularizer_weight, "a --regularizer")
+            for field in dataclasses.fields(self):
+                given = getattr(self, field.name)
+                ours = field.name.startswith(("regularizer_", "flossing_"))
+                check(not ours or given == field.default, f"--{field.name.replace('_', '-')}", given, "a --regularizer")
             return None
         check_choice("--regularizer", self.regularizer, ("pascanu", "flossing"))
         weight: dict[str, Any] = {} if self.regularizer_weight is None else {"weight": self.regularizer_weight}

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnjax.tasks.folds import Fold
 from rnnjax.tasks.images import ImageTask
 from rnnjax.tasks.task import Array
 
@@ -41,9 +42,11 @@ class Digits(ImageTask):
     Args:
       order: `pixel` or `row`.
       permuted: for `pixel`: show the pixels in one fixed random order, the same for all images.
+      fold: `(2, 5)` is the third of five folds of cross-validation over what is training and validation otherwise:
+        validation is the fold, training the others. The test stays as it is.
 
     Raises:
-      InputError: an unknown order, `permuted` that is not a bool, or `permuted` with `order="row"`.
+      InputError: an unknown order, `permuted` that is not a bool or with `order="row"`, or a fold that there is not.
       ImportError: on first use of the data, if scikit-learn is not installed.
 
     Source: Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits (UCI Machine Learning Repository), the
@@ -60,6 +63,7 @@ class Digits(ImageTask):
 
     order: str = "pixel"
     permuted: bool = False
+    fold: Fold | None = None
 
     def read(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         return _read(self, split)

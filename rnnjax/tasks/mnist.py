@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.errors import check
+from rnnjax.tasks.folds import Fold
 from rnnjax.tasks.images import ImageTask
 from rnnjax.tasks.mnist_files import SIDE, read
 from rnnjax.tasks.task import Array
@@ -49,10 +50,12 @@ class MNIST(ImageTask):
       permuted: for `pixel`: show the pixels in one fixed random order, the same for all images. It is that of the code
         of Lezcano-Casado & Martinez-Rubio 2019, arXiv:1901.08428 (NumPy's `RandomState(92916)`); other papers drew
         others.
+      fold: `(2, 5)` is the third of five folds of cross-validation over what is training and validation otherwise:
+        validation is the fold, training the others. The test stays as it is.
 
     Raises:
-      InputError: an unknown order, `permuted` that is not a bool, or `permuted` with `order="row"`; where data is
-        drawn, a folder without the files, or a file that is not what it should be.
+      InputError: an unknown order, `permuted` that is not a bool or with `order="row"`, or a fold that there is not;
+        where data is drawn, a folder without the files, or a file that is not what it should be.
 
     Source: LeCun et al. 1998, doi:10.1109/5.726791; pixel by pixel and permuted: Le, Jaitly & Hinton 2015,
     arXiv:1504.00941.
@@ -68,6 +71,7 @@ class MNIST(ImageTask):
     data: str = ""
     order: str = "pixel"
     permuted: bool = False
+    fold: Fold | None = None
 
     def __post_init__(self):
         check(isinstance(self.data, str), "MNIST.data", self.data, "the path of a folder, as a string")

@@ -14,7 +14,7 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the GPU is sh
 import jax
 import tyro
 
-from benchmarks import gpu, growth, layers, machine, remat, report, results, zoo
+from benchmarks import ablation, gpu, growth, layers, machine, remat, report, results, zoo
 from benchmarks.peers import OURS, PEERS
 from benchmarks.problem import CELLS, MODES, SHAPES, Shape
 from benchmarks.race import Race, run_race
@@ -23,7 +23,7 @@ from rnnjax.cli import run_command
 from rnnjax.errors import check, check_choice
 
 PROGRAM = "python -m benchmarks"
-SECTIONS = ("layers", "growth", "remat", "zoo", "gpu")
+SECTIONS = ("layers", "growth", "remat", "zoo", "ablation", "gpu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Run:
     resume: bool = False
     """Keep the rows that the file of --json has already, but for those in which somebody has failed."""
     sections: tuple[str, ...] | None = None
-    """Of layers, growth, remat, zoo, gpu; by default all, or layers where cells, shapes, modes or peers are chosen."""
+    """Of layers, growth, remat, zoo, ablation, gpu; by default all, or layers where cells, shapes, modes or peers are
+    chosen."""
     cells: tuple[str, ...] | None = None
     """Cells of layers and remat: elman, lstm, gru."""
     shapes: tuple[str, ...] | None = None
@@ -127,6 +128,7 @@ class Run:
                 cells[:1] if self.quick else cells, remat.QUICK_SHAPE if self.quick else remat.SHAPE
             ),
             "zoo": lambda: zoo.races(quick=self.quick),
+            "ablation": lambda: ablation.races(ablation.QUICK if self.quick else ablation.FULL),
             "gpu": lambda: gpu.races(peers),
         }
         return [race for section in SECTIONS if section in self._sections() for race in of_section[section]()]

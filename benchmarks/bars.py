@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import gpu, layers, remat
+from benchmarks import ablation, gpu, layers, remat
 from benchmarks.growth import SCAN
 from benchmarks.peers import OURS
 from benchmarks.problem import CELLS, MODES, SHAPES
@@ -102,6 +102,7 @@ def _verdict(bar: Bar, rows: list[Row]) -> Verdict:
 def full_run() -> tuple[dict[str, str], ...]:
     """The keys of all races that the bars are about."""
     races = [*layers.races(CELLS, SHAPES, MODES, ()), *remat.races(CELLS, remat.SHAPE), *gpu.races(())]
+    races += ablation.races(ablation.FULL)
     return tuple(race.key for race in races)
 
 
@@ -111,6 +112,10 @@ def _layers(row: Row, mode: str | None = None) -> bool:
 
 def _remat(row: Row) -> bool:
     return row["section"] == "remat" and row["shape"] == str(remat.SHAPE)
+
+
+def _ablation(row: Row, topic: str) -> bool:
+    return row["section"] == "ablation" and row["shape"] == str(ablation.FULL.shape) and topic in row["topic"]
 
 
 def _on_gpu(row: Row, topic: str, *cells: str) -> bool:
@@ -135,6 +140,12 @@ BARS = (
         _remat, _over("sqrt", remat.PLAIN, "memory_bytes"), ours="sqrt"),
     Bar("CPU", f"`remat=\"sqrt\"`: time over the plain scan's, at {remat.SHAPE}", 1.6, False,
         _remat, _over("sqrt", remat.PLAIN), ours="sqrt"),
+    Bar("CPU", f"{ablation.FULL.seeds} seeds in turn over the same as an ablation, start and compilation included", 1.6,
+        True, lambda row: _ablation(row, "seeds"), _over(ablation.IN_TURN, ablation.TOGETHER), ours=ablation.TOGETHER),
+    Bar("CPU", "a run that saves every 100 updates over one that writes nothing", 1.03, False,
+        lambda row: _ablation(row, "checkpoints"), _over(ablation.SAVED, ablation.NOTHING), ours=ablation.SAVED),
+    Bar("CPU", "`train` over a bare `lax.scan` of the update", 1.05, False,
+        lambda row: _ablation(row, "loop"), _over(ablation.LOOP, ablation.BARE), ours=ablation.LOOP),
     Bar("GPU", f"Flax Linen's time over ours, training step of LSTM and GRU at {gpu.LAYER_SHAPE}", 5.0, True,
         lambda row: _on_gpu(row, "layers"), _over("flax_linen", OURS)),
     Bar("GPU", f"our time over PyTorch's, training step of LSTM at {gpu.LAYER_SHAPE}", 1.1, False,

@@ -23,7 +23,7 @@ class Race:
     """Contestants for one cell, shape and mode. The first one is what the others are checked against.
 
     Attributes:
-      section: the part of the benchmark: layers, growth, remat, zoo or gpu.
+      section: the part of the benchmark: layers, growth, remat, zoo, ablation or gpu.
       topic: what is compared.
       cell: the name of the cell.
       shape: the sizes.

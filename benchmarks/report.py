@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import bars, growth, remat, zoo
+from benchmarks import ablation, bars, growth, remat, zoo
 from benchmarks.peers import OURS, PEERS
 from benchmarks.problem import MODES
 from benchmarks.race import TOLERANCE
@@ -66,7 +66,7 @@ def parts(documents: Sequence[Document]) -> list[Part]:
     if layers:
         made += [_all_shapes(layers), *(_ratios(layers, mode) for mode in MODES)]
         made += [_times(layers), _compile_times(layers), _memory(layers)]
-    made += [_growth(rows), _remat(rows), _zoo(rows), _gpu(documents, rows)]
+    made += [_growth(rows), _remat(rows), _zoo(rows), _ablation(rows), _gpu(documents, rows)]
     made += [_left_out(documents, rows), _method(documents, rows), *map(_machine, documents)]
     return [part for part in made if part.text or part.tables]
 
@@ -290,6 +290,25 @@ def _zoo(rows: list[Row]) -> Part:
         "of our LSTM in the same race. Each cell is run by the engine that `auto` takes."
     )
     return Part("What each cell costs", (text,), (Table(header, lines),))
+
+
+def _ablation(rows: list[Row]) -> Part:
+    rows = [row for row in rows if row["section"] == "ablation" and _measured(row)]
+    if not rows:
+        return Part("")
+    lines = []
+    for row in rows:
+        first, second = row["contestants"]
+        seconds = [_number(value(row, name, STATISTICS[0])) for name in (first, second)]
+        speed = _both(lambda each, row=row, first=first, second=second: ratio(row, first, second, each))
+        lines.append((row["topic"], row["cell"], row["shape"], first, seconds[0], second, seconds[1], speed))
+    header = ("what", "cell", "shape", "one", "s", "other", "s", "one over other")
+    text = (
+        f"Runs on the adding problem. Of many seeds, {ablation.FULL.updates} updates each in a full run, the clock has "
+        f"all from the start of Python to the last file; of one run, {ablation.FULL.alone} updates, what comes after "
+        "the compilation. Neither evaluates more than a row every 100 updates."
+    )
+    return Part("Around the updates", (text,), (Table(header, lines),))
 
 
 def _gpu(documents: Sequence[Document], rows: list[Row]) -> Part:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import bars, gpu, growth, layers, remat, report, zoo
+from benchmarks import ablation, bars, gpu, growth, layers, remat, report, zoo
 from benchmarks.peers import OURS, PEERS, Peer
 from benchmarks.prepared import Absent, Prepared, peak_bytes, prepare
 from benchmarks.problem import CELLS, GATES, MODES, SHAPES, Shape
@@ -232,6 +232,17 @@ def test_ways_of_recomputing_agree():
     assert [name for name, each in raced["contestants"].items() if "minimum" not in each] == []
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_runs_with_and_without_what_surrounds_them_agree():
+    """Seeds in turn and as an ablation, with checkpoints and without, the loop and a bare scan: the same end."""
+    for race in ablation.races(ablation.QUICK):
+        raced = run_race(race, rounds=1, seconds=0)
+        assert list(raced["contestants"]) == list(race.entries)
+        for name, each in raced["contestants"].items():
+            assert "minimum" in each and each["error"] < 1e-5 and each["calls"] == 1, (name, each)
+
+
 def test_the_gpu_part_has_all_that_its_bars_are_about():
     races = gpu.races(tuple(PEERS))
     for bar in bars.BARS:
@@ -282,11 +293,12 @@ def test_ratios():
 SKELETONS = [
     *(dict(mode=mode) for mode in MODES),
     dict(section="remat", topic="remat", shape=remat.SHAPE),
+    *(dict(section="ablation", topic=race.topic, shape=race.shape) for race in ablation.races(ablation.FULL)),
     dict(section="gpu", shape=gpu.LAYER_SHAPE),
     dict(section="gpu", topic="newton", cell="gru", shape=gpu.NEWTON_SHAPES[0]),
     dict(section="gpu", topic="associative", cell="lru", shape=gpu.ASSOCIATIVE_SHAPE),
 ]
-OTHERS = {"flax_linen", "haiku", "torch", remat.PLAIN, growth.SCAN}
+OTHERS = {"flax_linen", "haiku", "torch", remat.PLAIN, growth.SCAN, ablation.IN_TURN, ablation.NOTHING, ablation.BARE}
 
 
 def verdict(bar, seconds):

@@ -100,6 +100,11 @@ def test_options_reach_the_configuration():
     assert (config.optimizer.clip, config.optimizer.clip_threshold) == ("value", 0.5)
     assert (config.optimizer.schedule, config.optimizer.warmup_steps) == ("cosine", 3)
     assert config.truncation == 7 and Train(task="adding").config().optimizer.clip == "none"
+    policy = dict(
+        on_nonfinite="restore", nonfinite_limit=7, restore_limit=2, explosion_threshold=9.0, explosion_factor=8.0
+    )
+    config = Train(task="adding", **policy).config()
+    assert {field: getattr(config, field) for field in policy} == policy
 
 
 def test_gradients_prints_and_writes(tmp_path, capsys):

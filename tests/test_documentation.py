@@ -137,6 +137,11 @@ def shell_lines() -> list[str]:
 def test_a_command_is_understood(line):
     """The command line accepts every command that a page shows, and describes a valid run where it is one."""
     words = shlex.split(line)
+    if words[1] in ("ablate", "search"):
+        command = importlib.import_module(f"rnnjax.commands.{words[1]}").read(words[2:])
+        if words[1] == "ablate":
+            command.planned()
+        return
     if words[1] == "train" and words[2] in applications.REGISTRY:
         command = tyro.cli(command_of(words[2]), args=words[3:], default=laptop_of(words[2]))
     else:

@@ -16,6 +16,7 @@ from rnnjax.training.checkpoints import Checkpoints
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 # A matrix too large to be stored inside the index, keys, a flag, a scalar, nothing at all.
+IN_FULL = [pytest.mark.exhaustive, pytest.mark.slow]
 STATE = {
     "matrix": jax.random.normal(jax.random.key(0), (64, 64)),
     "keys": jax.random.split(jax.random.key(1), 3),
@@ -109,7 +110,9 @@ def bit_flipped(content):
 
 
 @pytest.mark.usefixtures("collected")
-@pytest.mark.parametrize("damage", [halved, garbled, bit_flipped])
+@pytest.mark.parametrize(
+    "damage", [halved, pytest.param(garbled, marks=IN_FULL), pytest.param(bit_flipped, marks=IN_FULL)]
+)
 def test_a_damaged_file_is_found(damage, tmp_path, files, assert_identical):
     """Whichever file is damaged, the state comes back bit for bit or not at all, and nothing on disk is changed."""
     path = saved(tmp_path / "checkpoints", [1.0, 2.0])

@@ -274,7 +274,10 @@ def test_what_is_no_run_cannot_be_resumed_or_evaluated(config, copy, tmp_path, f
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"devices": 2, "strategy": "vmap"}, 'devices: got 2, expected 1, or strategy "serial"'),
+        (
+            {"devices": 2, "strategy": "vmap"},
+            "devices: got 2, expected a number of devices in 1..1",
+        ),
         ({"devices": 99}, "devices: got 99"),
         ({"checkpoint_every": 7}, "checkpoint_every: got 7, expected a multiple of evaluate_every=5"),
         ({"checkpoint_every": 0}, "checkpoint_every: got 0"),

@@ -17,6 +17,7 @@ from rnnjax.training.checkpoints import CheckpointWarning
 # Threads that were still reading when a checkpoint was given up have nowhere to report to.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
+IN_FULL = [pytest.mark.exhaustive, pytest.mark.slow]
 SEEDS = (0, 1)
 EVERY = 10
 
@@ -76,7 +77,7 @@ DAMAGES = [truncated, garbled, lacking, emptied, without_metric]
 
 
 @pytest.mark.usefixtures("collected")
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [*DAMAGES[:2], *(pytest.param(damage, marks=IN_FULL) for damage in DAMAGES[2:])])
 def test_the_checkpoint_before_a_damaged_one_is_used(damage, finished, config, copy, files, assert_identical):
     """A warning names both; records after it are computed again; the run ends as if nothing had been damaged."""
     run, whole = finished

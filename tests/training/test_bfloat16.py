@@ -25,9 +25,9 @@ CONFIG = Config(
 )
 
 
-def learns(cell):
+def learns(cell, steps=60):
     """The task is learned, well below the loss of who remembers nothing, and what is trained is not narrow."""
-    config = dataclasses.replace(CONFIG, cell=cell)
+    config = dataclasses.replace(CONFIG, cell=cell, steps=steps)
     state, history = jax.jit(fit, static_argnames="config")(jax.random.key(0), config=config)
     assert {leaf.dtype for leaf in jax.tree.leaves(state.params)} == {jnp.dtype("float32")}
     rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(jnp.float32), state.params["cell"])
@@ -43,6 +43,6 @@ def test_a_gated_cell_learns():
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("cell", [LSTM, MinGRU])
-def test_other_cells_learn(cell):
-    learns(cell(8, precision=BFLOAT16))
+@pytest.mark.parametrize(("cell", "steps"), [(LSTM, 60), (MinGRU, 300)])  # minGRU is as slow in float32
+def test_other_cells_learn(cell, steps):
+    learns(cell(8, precision=BFLOAT16), steps)

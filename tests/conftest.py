@@ -52,20 +52,27 @@ def few_programs_in_memory(request):
         gc.collect()
 
 
+def pytest_collection_modifyitems(items):
+    """Slow tests first, so that no process is left with a long one when the others have nothing to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With several processes, the tests of one cell go to one of them, which has compiled that cell already."""
+    """With several processes, the tests of one cell go to one of them, which has compiled that cell already, and so do
+    those of one file that name no cell: what the file has trained serves all of them.
+    """
     if config.getvalue("dist") != "load":
         return None
     from xdist.scheduler import LoadScopeScheduling
 
+    config.option.loadscopereorder = False
     names = {str(entry) for entry in CELLS}
 
     class ByCell(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file, _, parameters = nodeid.partition("[")
-            if "/applications/" in file:  # what a file has trained serves all of its tests
-                return file.partition("::")[0]
-            return next((word for word in parameters.rstrip("]").split("-") if word in names), nodeid)
+            file, _, test = nodeid.partition("::")
+            words = () if "/applications/" in file else test.partition("[")[2].rstrip("]").split("-")
+            return next((word for word in words if word in names), file)
 
     return ByCell(config, log)

@@ -80,7 +80,8 @@ def run_planned(
     with "processes".
 
     All of them go on from checkpoints when the same call is made again. A run in a grid is the run alone: to the last
-    bit, with "vmap" to rounding.
+    bit, with "processes" the run alone on one core, and with "vmap" to rounding. (On a CPU, XLA shares large products
+    out between its threads, and their number then decides the order of the sums.)
 
     Args:
       planned: the runs.

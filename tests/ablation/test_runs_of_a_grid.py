@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -100,6 +103,31 @@ def test_runs_trained_together_are_runs_alone(strategy, alone):
             for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(other.state.params), strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
         assert summary["diverged"] == other.summary[0]["diverged"]
+
+
+ALONE = """
+import sys
+from rnnjax import LSTM
+from rnnjax.tasks import Adding
+from rnnjax.training import Config, train
+
+config = Config(Adding(100), LSTM(64), steps=10, batch_size=32, evaluate_every=10, evaluation_size=1)
+train(config, (0,), sys.argv[1], quiet=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("strategy", "cores"), [("processes", {"NPROC": "1"}), ("serial", {}), ("map", {})])
+def test_runs_of_a_usual_size_are_runs_alone(strategy, cores, tmp_path):
+    """Products are large enough for XLA to share out between threads, which changes the order of its sums: a run that
+    has a process on one core is the run alone on one core.
+    """
+    subprocess.run([sys.executable, "-c", ALONE, tmp_path / "alone"], env=os.environ | cores, check=True, timeout=600)
+    config, seeds, state, _ = restore_run(tmp_path / "alone", "latest")
+    ablate(config, seeds, tmp_path / "grid", strategy=strategy, processes=1)
+    (run,) = expand(config, seeds)
+    assert equal(restore_run(Store(tmp_path / "grid").folder(run), "latest")[2], state)
 
 
 def test_each_shape_is_compiled_once(tmp_path):

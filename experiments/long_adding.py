@@ -194,7 +194,8 @@ CLAIMS = (
         "0.031 after 1,500) and 2,400 at T = 200, where an update takes 0.04 seconds of a core: T = 500 is a matter of "
         "many minutes a seed. With 32 units, T = 500 and two other sets of constants, which the code has for images of "
         "784 pixels, they do not leave it: dt 0.076, gamma 0.4, epsilon 8, Adam 0.0054 in 8,000 updates of 20; dt "
-        "0.042, gamma 2.7, epsilon 4.7, Adam 0.02 in 2,000.",
+        "0.042, gamma 2.7, epsilon 4.7, Adam 0.02 in 2,000. With the constants used here and the seed 100, neither 32 "
+        "units in 14,000 updates of 20 nor 64 in 9,000 of 50 learn: the smallest errors are 0.138 and 0.144.",
     ),
     Claim(
         "An IndRNN of two layers solves it.",

@@ -80,7 +80,9 @@ class Run:
                 continue
             began = time.perf_counter()
             compilations = patience["compilations"] if race.section == "layers" else 1  # Newton's take their time
-            row = {**run_race(race, **{**patience, "compilations": compilations}), "load": machine.load()}
+            alone = patience["alone"] * (8 if race.section == "ablation" else 1)  # slow calls, told apart by percents
+            row = run_race(race, **{**patience, "compilations": compilations, "alone": alone})
+            row = {**row, "load": machine.load()}
             document = results.with_row(document, row, race.key)
             if self.json is not None:
                 results.write(document, self.json, "--json")

@@ -1,6 +1,6 @@
 """What surrounds the updates: many runs as one ablation, checkpoints, and the loop on the host.
 
-`python -m benchmarks.ablation WAY BATCHxTIMExINPUTSxHIDDEN UPDATES SEEDS FILE` is one contestant of the first race.
+`python -m benchmarks.ablation WAY BATCHxTIMExINPUTSxHIDDEN UPDATES SEEDS FOLDER` is one contestant of the first race.
 """
 
 from __future__ import annotations
@@ -108,13 +108,20 @@ def _child(way: str, size: Size) -> Callable[[], Prepared]:
 
     def work() -> np.ndarray:
         with tempfile.TemporaryDirectory() as folder:
-            file = pathlib.Path(folder) / "best.json"
-            words = [way, str(size.shape), str(size.updates), str(size.seeds), str(file)]
+            words = [way, str(size.shape), str(size.updates), str(size.seeds), folder]
             environment = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
             subprocess.run([sys.executable, "-m", "benchmarks.ablation", *words], env=environment, check=True)
-            return np.array(json.loads(file.read_text()))
+            return _early_losses(pathlib.Path(folder))
 
     return lambda: _prepared(work, size)
+
+
+def _early_losses(folder: pathlib.Path) -> np.ndarray:
+    """The loss of each seed after its first 100 updates, when the order of sums, which is that of XLA's threads and not
+    the same in the two ways, has not yet changed more than its last digits.
+    """
+    records = [json.loads(line) for path in folder.rglob("metrics.jsonl") for line in path.read_text().splitlines()]
+    return np.array([loss for _, loss in sorted((r["seed"], r["loss"]) for r in records if r["step"] == 100)])
 
 
 def _training(size: Size, saved: bool) -> Prepared:
@@ -149,15 +156,14 @@ def _weights(params: Any) -> np.ndarray:
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
 
 
-def _main(way: str, shape: str, updates: str, seeds: str, file: str) -> None:
-    """Trains all seeds and writes what each came to."""
-    config, path = config_of(Shape.parse(shape), int(updates)), pathlib.Path(file)
+def _main(way: str, shape: str, updates: str, seeds: str, folder: str) -> None:
+    """Trains all seeds, each into a folder of its own."""
+    config, path = config_of(Shape.parse(shape), int(updates)), pathlib.Path(folder)
     if way == TOGETHER:
-        best = [row["best"] for row in ablate(config, range(int(seeds)), path.parent / "grid")]
+        ablate(config, range(int(seeds)), path / "grid")
     else:
-        runs = [train(config, (seed,), path.parent / f"seed-{seed}", quiet=True) for seed in range(int(seeds))]
-        best = [run.summary[0]["best"] for run in runs]
-    path.write_text(json.dumps(best))
+        for seed in range(int(seeds)):
+            train(config, (seed,), path / f"seed-{seed}", quiet=True)
 
 
 if __name__ == "__main__":

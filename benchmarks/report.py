@@ -365,8 +365,8 @@ _METHOD = (
     "a turn for everyone; the order is rotated from round to round, and every other round is run backwards. "
     f"Before a turn there are {1e3 * REST_SECONDS:g} ms of rest, so that threads of the contestant before do not "
     f"go on spinning beside it. A row takes at least {{rounds}} rounds, and goes on for {{seconds:g}} seconds; "
-    f"whoever has used {{alone:g}} seconds alone, in two calls or more, sits out the rest. Compilation of layers "
-    f"takes turns too, {{compilations}} for each, and the least time counts.",
+    f"whoever has used {{alone:g}} seconds alone (eight times that around the updates), in two calls or more, sits out "
+    f"the rest. Compilation of layers takes turns too, {{compilations}} for each, and the least time counts.",
     "What this cannot tell: on a small machine that other programs share, absolute times are noisy, and only "
     "ratios within a row mean something. The minimum says what the code can do, the median what it mostly did; "
     "where the two disagree, the machine was busy. PyTorch's threads wait for each other at every step, and lose "

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
@@ -20,11 +20,11 @@ from rnnjax.errors import InputError, StorageError
 from rnnjax.serialization import from_json, to_json
 from rnnjax.training.difference import difference
 from rnnjax.training.orbax_errors import forget_readers, reason_of
-from rnnjax.training.plain_state import checksum, with_keys, without_keys
+from rnnjax.training.plain_state import checksum, described, packed, unpacked, with_keys, without_keys
 
 PyTree = Any
 
-FORMAT = 1
+FORMAT = 2
 """Of what is saved: another number is refused."""
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # what goes wrong is raised too: it need not fill the screen
@@ -72,15 +72,14 @@ class Checkpoints:
         Raises:
           StorageError: it cannot be written, or the one before could not.
         """
-        state = without_keys(state)
+        state = jax.device_get(without_keys(state))
+        row, description = packed(state), described(state)  # an array costs Orbax a millisecond, however small
         value = -1e30 * self._sign if value != value else value
-        beside = {"value": value, "checksum": checksum(state), "format": FORMAT}
+        beside = {"value": value, "checksum": checksum(row, description), "format": FORMAT, "state": description}
         if self._about is not None:
             beside["about"] = to_json(self._about)
-        if jax.process_count() > 1:
-            state = jax.device_get(state)  # Orbax takes arrays of one process alone for a mistake
         with self._writing():
-            self._manager.save(step, args=ocp.args.StandardSave(state), metrics=beside)
+            self._manager.save(step, args=ocp.args.ArraySave(row), metrics=beside)
 
     def steps(self) -> list[int]:
         """The update numbers for which there is a checkpoint, in order."""
@@ -113,29 +112,21 @@ class Checkpoints:
         """
         beside = self._beside(step)
         self._check_origin(step, beside)
-        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])  # whatever devices it was saved from
-        template = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
-            jax.eval_shape(without_keys, like),
-        )
+        template = jax.eval_shape(without_keys, like)
         reason = None
         try:
-            handler = ocp.StandardCheckpointHandler(multiprocessing_options=_by_itself())
-            with ocp.Checkpointer(handler, multiprocessing_options=_by_itself()) as reader:
-                restored = reader.restore(self._place(step) / "default", args=ocp.args.StandardRestore(template))
-            restored = jax.tree.map(jnp.asarray, jax.device_get(restored))  # bound to no device, as at the start
-        except Exception as error:  # Orbax raises many kinds for a damaged or foreign checkpoint
+            with ocp.Checkpointer(ocp.ArrayCheckpointHandler(), multiprocessing_options=_by_itself()) as reader:
+                how = ocp.args.ArrayRestore(restore_args=ocp.RestoreArgs(restore_type=np.ndarray))
+                row = np.asarray(reader.restore(self._place(step) / "default", args=how))
+            if beside.get("checksum") != checksum(row, beside["state"]):
+                reason = "its checksum is another"
+        except Exception as error:  # Orbax raises many kinds for a damaged checkpoint
             reason = reason_of(error)
         if reason is not None:
             forget_readers()
             raise self._damaged(step, reason)
-        for (path, leaf), wanted in zip(jax.tree.leaves_with_path(restored), jax.tree.leaves(template), strict=True):
-            if leaf.shape != wanted.shape or leaf.dtype != wanted.dtype:
-                name = f"checkpoint {step} {jax.tree_util.keystr(path)}"
-                raise InputError(name, f"shape {leaf.shape} of {leaf.dtype}", f"shape {wanted.shape} of {wanted.dtype}")
-        if beside.get("checksum") != checksum(restored):
-            raise self._damaged(step, "its checksum is another")
-        return with_keys(restored, like)
+        self._check_state(step, beside["state"], described(template))
+        return with_keys(unpacked(row, template), like)
 
     def whole(self, like: PyTree, which: str = "latest") -> tuple[int, PyTree, dict[int, str]] | None:
         """The newest or best checkpoint that is whole: its number, its state, and why others were passed over.
@@ -268,12 +259,22 @@ class Checkpoints:
         if differs:
             raise InputError("checkpoint", name, f"one of the same configuration ({differs})")
 
+    def _check_state(self, step: int, found: dict[str, list], wanted: dict[str, list]) -> None:
+        for name in [*wanted, *found]:
+            has, expected = (_in_words(each.get(name)) for each in (found, wanted))
+            if has != expected:
+                raise InputError("checkpoint", str(self._place(step)), f"one with {expected} at {name}; it has {has}")
+
     def _damaged(self, step: int, reason: str) -> DamagedError:
         return DamagedError(self._place(step), reason)
 
     def _all_damaged(self, reasons: dict[int, str]) -> InputError:
         listed = "; ".join(f"{step}: {reason}" for step, reason in reasons.items())
         return InputError("checkpoints", str(self.path), f"one that is whole ({listed})")
+
+
+def _in_words(leaf: list | None) -> str:
+    return "nothing" if leaf is None else f"shape {tuple(leaf[0])} of {leaf[1]}"
 
 
 def _by_itself() -> ocp.options.MultiprocessingOptions:

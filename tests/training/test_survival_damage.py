@@ -50,7 +50,9 @@ def untimed(folder):
 
 def largest(place: pathlib.Path) -> pathlib.Path:
     """The file of a checkpoint with its arrays."""
-    return max((path for path in place.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    return max(
+        (path for path in (place / "default").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
 
 
 def truncated(place):
@@ -174,7 +176,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(config, copy, files):
 
 def test_a_checkpoint_of_another_version_is_refused(config, copy, files):
     """Its number of the format is named, and that of this version."""
-    rewritten(copy / "checkpoints" / "40" / "metrics" / "metrics", lambda value: value.update(format=2))
+    rewritten(copy / "checkpoints" / "40" / "metrics" / "metrics", lambda value: value.update(format=1))
     refused(["checkpoint: got", str(copy / "checkpoints" / "40"), "format 1", "format 2"], copy, files, config)
 
 

@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -65,6 +66,8 @@ class Checkpoints:
         self._keep, self._about = keep, about
         self._sign = 1.0 if mode == "max" else -1.0
         self._opened: ocp.CheckpointManager | None = None
+        self._thread = ThreadPoolExecutor(1)  # writes while training goes on
+        self._begun: Future | None = None
 
     def save(self, step: int, state: PyTree, value: float) -> None:
         """Starts writing a checkpoint, with the metric by which the best is chosen; NaN is the worst.
@@ -78,8 +81,10 @@ class Checkpoints:
         beside = {"value": value, "checksum": checksum(row, description), "format": FORMAT, "state": description}
         if self._about is not None:
             beside["about"] = to_json(self._about)
+        self._wait()
         with self._writing():
-            self._manager.save(step, args=ocp.args.ArraySave(row), metrics=beside)
+            save = self._manager.save
+        self._begun = self._thread.submit(save, step, args=ocp.args.ArraySave(row), metrics=beside)
 
     def steps(self) -> list[int]:
         """The update numbers for which there is a checkpoint, in order."""
@@ -89,6 +94,7 @@ class Checkpoints:
 
     def latest(self) -> int | None:
         """The newest checkpoint's update number, or `None`."""
+        self._wait()
         return max(self.steps() if self._opened is None else self._opened.all_steps(), default=None)
 
     def best(self) -> int | None:
@@ -181,12 +187,24 @@ class Checkpoints:
           StorageError: something could not be written.
         """
         manager, self._opened = self._opened, None
-        if manager is not None:
-            with self._writing():
-                try:
-                    manager.wait_until_finished()
-                finally:
+        try:
+            self._wait()
+        finally:
+            self._thread.shutdown()
+            if manager is not None:
+                with self._writing():
                     manager.close()
+
+    def _wait(self) -> None:
+        """Until what was saved last is written.
+
+        Raises:
+          StorageError: it cannot be.
+        """
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            with self._writing():
+                begun.result()
 
     @property
     def _manager(self) -> ocp.CheckpointManager:
@@ -199,7 +217,7 @@ class Checkpoints:
                 ),
                 best_fn=value,
                 best_mode="max",
-                enable_async_checkpointing=True,
+                enable_async_checkpointing=False,  # after a failure its threads keep the process waiting for minutes
                 create=False,
                 multiprocessing_options=_by_itself(),
             )

@@ -303,7 +303,9 @@ def long_problem(cell, saturated):
     return params, xs, long_run(cell, params, xs, "scan")[0]
 
 
-@pytest.mark.parametrize("engine", [LOOP, Associative(block=64)], ids=repr)
+@pytest.mark.parametrize(
+    "engine", [LOOP, pytest.param(Associative(block=64), marks=[pytest.mark.exhaustive, pytest.mark.slow])], ids=repr
+)
 @pytest.mark.parametrize(
     ("cell", "saturated"),
     [(MinGRU(4), False), (MinGRU(4), True), (MinLSTM(4), False), (MinLSTM(4), True), (LRU(4), False),

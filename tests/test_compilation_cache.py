@@ -34,6 +34,7 @@ def started(folder, *words, **more):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_second_start_compiles_nothing(tmp_path):
     """The same run in another process finds every program, and says nothing about it."""
     (code, asked, missed), _ = started(tmp_path, *WORDS)

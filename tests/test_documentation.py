@@ -90,7 +90,8 @@ def quick_compilation():
 
 
 RUN = [page for page in TEXTS if any(info == "python" for info, _, _ in fences(page))]
-LONG = ("docs/analysis.md", "docs/training.md")  # a program for each of many functions
+# A program for each of many functions, or for each of many engines and libraries.
+LONG = ("docs/analysis.md", "docs/training.md", "docs/unroll.md", "docs/adapters.md", "docs/engines.md")
 IN_FULL = [pytest.mark.exhaustive, pytest.mark.slow]
 PRINTED = re.compile(r"^ *print\(.*\)(?:(?:  |\n *)# (.*))?$", re.MULTILINE)
 

@@ -59,6 +59,7 @@ def checked(store, planned):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_grid_that_was_killed_goes_on(script, tmp_path):
     """kill -9 in the middle of runs in two workers; meanwhile another process was refused; the rest is trained here."""
     planned, store = expand(script.GRID, script.SEEDS), Store(tmp_path / "grid")

@@ -28,7 +28,7 @@ def described(state: PyTree) -> dict[str, list]:
 
 def checksum(row: np.ndarray, description: dict[str, list]) -> int:
     """Of the bytes and of their description: what is stored is not checked against damage everywhere."""
-    return zlib.crc32(row.tobytes(), zlib.crc32(json.dumps(description).encode()))
+    return zlib.crc32(row.data, zlib.crc32(json.dumps(description).encode()))
 
 
 def unpacked(row: np.ndarray, like: PyTree) -> PyTree:

@@ -5,15 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import pathlib
-from importlib.metadata import version
 
-# Most of the time of most tests is the compiler's. Level 0 of LLVM halves it, and so does the older way of writing
-# fusions, where this version of XLA has it: an unknown flag ends the process. The passes of XLA run as ever.
-if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
-if version("jaxlib").startswith("0.10.") and "fusion_emitters" not in os.environ["XLA_FLAGS"]:
-    os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
+from compiler import faster
 
+os.environ["XLA_FLAGS"] = faster(os.environ.get("XLA_FLAGS", ""))
 os.environ.setdefault("RNNJAX_COMPILATION_CACHE", "off")  # a test leaves nothing in the user's folders
 
 import jax

@@ -308,8 +308,9 @@ def long_problem(cell, saturated):
 )
 @pytest.mark.parametrize(
     ("cell", "saturated"),
-    [(MinGRU(4), False), (MinGRU(4), True), (MinLSTM(4), False), (MinLSTM(4), True), (LRU(4), False),
-     (LRU(4, r_min=0.999, r_max=0.99999), False)],
+    [(MinGRU(4), True), (LRU(4, r_min=0.999, r_max=0.99999), False),
+     *(pytest.param(*case, marks=[pytest.mark.exhaustive, pytest.mark.slow])
+       for case in ((MinGRU(4), False), (MinLSTM(4), False), (MinLSTM(4), True), (LRU(4), False)))],
     ids=repr,
 )  # fmt: skip
 def test_long_sequences_in_single_precision(cell, saturated, engine):

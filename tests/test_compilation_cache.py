@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from compiler import FLAGS
 
 from rnnjax.commands.compilation_cache import VARIABLE, _prune, keep_programs
 
@@ -27,7 +28,7 @@ WORDS = "train latch --length 6 --cell elman --hidden 4 --steps 2 --batch-size 4
 def started(folder, *words, **more):
     """The last line and the errors of a process."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    environment |= {VARIABLE: str(folder), "XLA_FLAGS": "--xla_backend_optimization_level=0", **more}
+    environment |= {VARIABLE: str(folder), "XLA_FLAGS": FLAGS, **more}
     command = [sys.executable, "-c", COUNTING, *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=600)
     return done.stdout.splitlines()[-1].split(), done.stderr

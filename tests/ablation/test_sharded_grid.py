@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from compiler import FLAGS
 
 SCRIPT = pathlib.Path(__file__).with_name("sharded_grid.py")
 
@@ -17,7 +18,7 @@ SCRIPT = pathlib.Path(__file__).with_name("sharded_grid.py")
 def test_runs_on_four_devices_are_runs_alone(tmp_path):
     """To the last bit, with runs that do not divide by the devices and some that diverge; and no device waits for
     another: the program has no collectives."""
-    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+    flags = f"--xla_force_host_platform_device_count=4 {FLAGS}"
     environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[2]), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     words = [sys.executable, SCRIPT, tmp_path / "grid"]
     found = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600)

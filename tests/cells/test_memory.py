@@ -358,7 +358,7 @@ def test_a_modern_network_is_an_attention_and_averages_when_it_is_soft():
 # --- reservoirs --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("features", "radius"), [(1, 0.9), (2, 1.3), (3, 0.0), (3, 0.9), (50, 1.3), (200, 0.9)])
+@pytest.mark.parametrize(("features", "radius"), [(1, 0.9), (3, 0.0), (50, 1.3), (200, 0.9)])
 def test_reservoir_starts_with_the_spectral_radius_asked_for(features, radius):
     """The eigenvalues of U, found by NumPy, and the number of units that each unit sees."""
     params = jax.jit(EchoState(features, spectral_radius=radius).init, static_argnums=1)(KEY, 3)

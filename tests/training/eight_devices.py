@@ -94,13 +94,13 @@ def both_split(out):
     assert_identical(train(WINDOWS, SEEDS, folder, devices=(2, 4), resume=True, quiet=True), run)
 
 
-@law(LAWS)
+@law(EXHAUSTIVE)
 def runs_split(out):
     """Runs on a device each are runs on one, to the last bit."""
     assert_identical(train(WINDOWS, SEEDS, devices=2, quiet=True), alone(WINDOWS))
 
 
-@law(LAWS)
+@law(EXHAUSTIVE)
 def batch_split(out):
     """A batch split over devices, and on each into micro-batches, is a batch on one."""
     config = dataclasses.replace(WINDOWS, micro_batches=2)

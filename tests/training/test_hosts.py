@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from compiler import FLAGS
 
 from rnnjax import InputError
 from rnnjax.training import connect
@@ -17,7 +18,7 @@ from rnnjax.training import connect
 SCRIPT = pathlib.Path(__file__).with_name("hosts_laws.py")
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(SCRIPT.parents[2]),
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "XLA_FLAGS": FLAGS,
     "JAX_PLATFORMS": "cpu",
 }
 

@@ -67,6 +67,11 @@ class Entry:
         return self.name
 
 
+def entry_of(make: Callable[..., Cell]) -> Entry:
+    """An entry for a cell class with four features."""
+    return Entry(make.__name__, lambda precision: make(FEATURES, precision=precision))
+
+
 TEXTBOOK = ("elman", "jordan", "lstm", "peephole_lstm", "gru", "min_gru", "min_lstm", "lru", "s5", "rg_lru")
 
 # Of these, each like another one that is tested in full.

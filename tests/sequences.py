@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import references
-from catalog import FLOAT64, Entry
+from catalog import FLOAT64, Entry, entry_of
 
 import rnnjax
 from rnnjax.cell import Cell, abstract_params
@@ -57,6 +57,16 @@ def example(entry: Entry, precision: rnnjax.Precision = FLOAT64, batch_shape=(BA
     carry = drawn_like(jax.eval_shape(lambda: cell.initial_carry((*batch_shape, *entry.places))), seed + 2)
     carry = references.CARRIES.get(entry.name, lambda drawn: drawn)(carry)
     return Example(cell, params, drawn_like(shape, seed + 1, scale=1.0), carry, jax.random.key(seed + 3))
+
+
+def example_of(cls: Any, batch_shape=(BATCH,)) -> Example:
+    """An example of a cell class with four features."""
+    return example(entry_of(cls), batch_shape=batch_shape)
+
+
+def elman() -> tuple[Any, ...]:
+    """A cell, its parameters, inputs and carry: the cheapest to compile."""
+    return example_of(rnnjax.Elman).start
 
 
 def weighed(tree: Any, rows: Any) -> jax.Array:
@@ -150,6 +160,11 @@ def assert_identical(actual: Any, expected: Any) -> None:
 def row(tree: Any, index: Any) -> Any:
     """One row of each leaf, or several."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def by_row(condition: np.ndarray, leaf: Any) -> np.ndarray:
+    """A condition for each row, to select in a leaf of any number of axes."""
+    return condition.reshape(-1, *(1,) * (leaf.ndim - 1))
 
 
 def padded(lengths: Any = LENGTHS) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The laws of a sequence for every cell that others do not stand for, on one compiled program a cell.
 
-The laws are those of `test_unroll`, `test_scan` and `test_cells`, where each stands by itself and is put to many cases.
-Here the program is the same throughout, that of a padded batch with resets and its gradient, and what a law compares
-are results for other numbers.
+The laws are those of `test_unroll`, `test_unroll_padding`, `test_scan` and `test_cells`, where each stands by itself
+and is put to many cases. Here the program is the same throughout, that of a padded batch with resets and its gradient,
+and what a law compares are results for other numbers.
 """
 
 from __future__ import annotations

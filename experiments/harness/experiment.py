@@ -54,6 +54,8 @@ NAMES = (
     "vanishing_gradient",
     "orthogonal_decay",
     "curse_of_memory",
+    "memory_capacity",
+    "pattern_capacity",
     "lyapunov_gain",
     "gradient_flossing",
     "error_wall",

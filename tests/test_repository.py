@@ -54,7 +54,7 @@ def test_a_cell_alone_needs_jax_and_numpy_only():
 def test_import_adds_at_most_half_a_second_to_jax():
     clock = "import time, jax; start = time.process_time(); import rnnjax; print(time.process_time() - start)"
     seconds = []
-    while not seconds or (min(seconds) > 0.5 and len(seconds) < 8):  # the least of several: and processor time: the machine may be busy
+    while not seconds or (min(seconds) > 0.5 and len(seconds) < 8):  # of the processor, the least: it may be busy
         seconds.append(float(python(clock)))
     assert min(seconds) <= 0.5, f"import rnnjax took {seconds} seconds after import jax"
 

@@ -178,17 +178,22 @@ def _each(entries: list[Entry]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("entry", entries, ids=str)
 
 
+def _each_but(entries: list[Entry], late: list[Entry]) -> pytest.MarkDecorator:
+    """Each entry; some only where all is tested in full."""
+    marks = [pytest.mark.exhaustive, pytest.mark.slow]
+    cases = [pytest.param(entry, id=str(entry), marks=marks if entry in late else []) for entry in entries]
+    return pytest.mark.parametrize("entry", cases)
+
+
 def each_in_full(entries: list[Entry]) -> pytest.MarkDecorator:
     """Each entry; those that are tested in brief where all is tested in full only."""
-    marks = [pytest.mark.exhaustive, pytest.mark.slow]
-    cases = [pytest.param(entry, id=str(entry), marks=marks if entry.brief else []) for entry in entries]
-    return pytest.mark.parametrize("entry", cases)
+    return _each_but(entries, [entry for entry in entries if entry.brief])
 
 
 every_cell = _each(CELLS)
 every_plain_cell = _each(REGISTERED + VARIANTS)
 every_registered_cell = _each(REGISTERED)
-every_cell_in_brief = _each([entry for entry in CELLS if entry.brief])
+every_cell_in_brief = _each_but([entry for entry in CELLS if entry.brief], VARIANTS)
 
 
 # For what has to compile a cell.

@@ -55,6 +55,7 @@ def hold(out, processes, *laws):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_processes_are_one(tmp_path):
     """Two processes train, write, resume and refuse as one does."""
     hold(tmp_path, 2, "trained_as_by_one")

@@ -98,6 +98,8 @@ def test_the_checkpoint_before_a_damaged_one_is_used(damage, finished, config, c
         assert_identical(restore_run(copy, "latest")[2], run.state)
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("collected")
 def test_several_damaged_checkpoints_are_passed_over(finished, config, copy, assert_identical):
     """Where the newest two are damaged, the third is used, and the best is the best of those that are whole."""
@@ -113,6 +115,8 @@ def test_several_damaged_checkpoints_are_passed_over(finished, config, copy, ass
     assert sorted(path.name for path in (copy / "damaged").iterdir()) == ["30", "40"]
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("collected")
 def test_where_all_are_damaged_nothing_is_done(config, copy, files):
     """One error names the folder and each checkpoint, and every file stays."""

@@ -31,24 +31,21 @@ def single_precision_by_default():
 
 
 _MAPS = pathlib.Path("/proc/self/maps")
-_PAGES = pathlib.Path("/proc/self/statm")
 _CHECKED_EVERY = 25
 _MOST_MAPS = 20_000
-_MOST_BYTES = 4e9
 
 
 @pytest.fixture(autouse=True)
 def few_programs_in_memory(request):
-    """Forgets compiled programs before there are too many: each takes memory, and some of the maps that Linux gives a
-    process (65530 unless set otherwise); a compiler that gets none brings the process down. What stays is no longer
-    looked through by the garbage collector, which would take a twentieth of all time.
+    """Forgets compiled programs before there are too many: each takes some of the maps that Linux gives a process
+    (65530 unless set otherwise), and a compiler that gets none brings the process down. What stays is no longer looked
+    through by the garbage collector, which would take a twentieth of all time.
     """
     yield
     config = request.config
     config.tests_run = getattr(config, "tests_run", 0) + 1
     if config.tests_run % _CHECKED_EVERY == 0 and _MAPS.exists():
-        resident = int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-        if resident > _MOST_BYTES or _MAPS.read_bytes().count(b"\n") > _MOST_MAPS:
+        if _MAPS.read_bytes().count(b"\n") > _MOST_MAPS:
             gc.unfreeze()
             jax.clear_caches()
             gc.collect()

@@ -1,7 +1,12 @@
-"""Flags with which XLA compiles the small programs of tests in half the time. Its own passes run as ever."""
+"""How XLA compiles the small programs of tests in half the time: flags, with which its own passes run as ever, and a
+folder that all processes of a session share.
+"""
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from importlib.metadata import version
 
 _KNOWN = version("jaxlib").startswith("0.10.")  # an unknown flag ends the process
@@ -17,3 +22,14 @@ def faster(flags: str) -> str:
     """Flags of XLA with those above added; what is set already stays."""
     new = [flag for flag in (FLAGS + OLDER_FUSIONS).split() if flag.partition("=")[0] not in flags]
     return " ".join([flags, *new])
+
+
+def shared_folder(given: str | None) -> str:
+    """The folder in which JAX keeps what one process compiles for the others: the workers of pytest-xdist, and those
+    that tests start. It is the one given, else a new one that this process deletes when it ends.
+    """
+    if given:
+        return given
+    folder = tempfile.mkdtemp(prefix="programs-of-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

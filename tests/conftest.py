@@ -6,8 +6,11 @@ import gc
 import os
 import pathlib
 
-from compiler import faster
+from compiler import faster, shared_folder
 
+os.environ["JAX_COMPILATION_CACHE_DIR"] = shared_folder(os.environ.get("JAX_COMPILATION_CACHE_DIR"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ["XLA_FLAGS"] = faster(os.environ.get("XLA_FLAGS", ""))
 os.environ.setdefault("RNNJAX_COMPILATION_CACHE", "off")  # a test leaves nothing in the user's folders
 

@@ -45,33 +45,35 @@ def test_a_second_start_compiles_nothing(tmp_path):
     assert not errors, errors
 
 
-def test_the_variable_switches_it_off(monkeypatch):
+@pytest.fixture
+def kept():
+    """Says which folder JAX was told of: none, unless the test names one."""
     import jax
 
-    monkeypatch.setenv(VARIABLE, "off")
     before = jax.config.jax_compilation_cache_dir
-    assert keep_programs() is None and jax.config.jax_compilation_cache_dir == before
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield lambda: jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", before)
 
 
-def test_a_folder_that_jax_was_told_of_is_kept(tmp_path, monkeypatch):
+def test_the_variable_switches_it_off(monkeypatch, kept):
+    monkeypatch.setenv(VARIABLE, "off")
+    assert keep_programs() is None and kept() is None
+
+
+def test_a_folder_that_jax_was_told_of_is_kept(tmp_path, monkeypatch, kept):
     import jax
 
     monkeypatch.setenv(VARIABLE, str(tmp_path / "ours"))
-    before = jax.config.jax_compilation_cache_dir
-    try:
-        jax.config.update("jax_compilation_cache_dir", str(tmp_path / "own"))
-        assert keep_programs() is None and jax.config.jax_compilation_cache_dir == str(tmp_path / "own")
-    finally:
-        jax.config.update("jax_compilation_cache_dir", before)
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "own"))
+    assert keep_programs() is None and kept() == str(tmp_path / "own")
     assert not (tmp_path / "ours").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_no_error(tmp_path, monkeypatch):
-    import jax
-
+def test_a_folder_that_cannot_be_made_is_no_error(tmp_path, monkeypatch, kept):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "below"))
-    assert keep_programs() is None and not jax.config.jax_compilation_cache_dir
+    assert keep_programs() is None and kept() is None
 
 
 def test_what_was_not_read_for_longest_goes(tmp_path):

@@ -28,18 +28,13 @@ def script():
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
+def start():
     """`start(folder, *arguments)`: a process that goes on with the run in the folder; none but the first compiles."""
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
 
     def process(folder, *arguments):
         resume = ["--resume"] if (folder / "config.json").exists() else []
         command = [sys.executable, SCRIPT, folder, *resume, *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])} | cache
+        environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])}
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
     return process

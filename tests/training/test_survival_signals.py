@@ -21,17 +21,12 @@ MANY = 20_000_000
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
+def start():
     """`start(folder, updates, every, *options)`: a training in a process; none but the first compiles."""
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
 
     def process(folder, updates, every, *options):
         command = [sys.executable, SCRIPT, folder, str(updates), str(every), *options]
-        environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])} | cache
+        environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command, env=environment, text=True, **pipes)
 

@@ -55,6 +55,16 @@ def few_programs_in_memory(request):
         gc.freeze()
 
 
+gc.disable()  # tests that are read in stay, and looking through them again and again would take a quarter of the time
+
+
+def pytest_collection_finish():
+    """What was made on the way is collected once."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items):
     """Slow tests first, so that no process is left with a long one when the others have nothing to do."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import pickle
 import re
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +54,33 @@ from rnnjax.initializers import Constant, Fused, Normal, Orthogonal, PerGate
 
 x64 = pytest.mark.usefixtures("x64")
 SINGLE = Precision()
+
+
+class Step(NamedTuple):
+    """A carry, and what one step from it computes; `drives` is what the function of that name returns."""
+
+    carry: Any
+    after: Any
+    y: np.ndarray
+    gates: dict[str, np.ndarray]
+    drives: Any
+
+
+@functools.cache
+def one_step(entry):
+    """The first step of an example in double precision, by one program for all tests of the cell."""
+    cell, params, xs, carry, _ = example(entry)
+    names = []
+
+    @jax.jit
+    def program(params, carry, xs):
+        weights = cell.prepare(params)
+        gates = cell.gate_values(weights, carry, cell.project(weights, xs[:, 0]))
+        names.extend(gates)
+        return *cell.step(params, carry, xs[:, 0]), tuple(gates.values()), drives(cell, params, xs)
+
+    after, y, gates, found = jax.device_get(program(params, carry, xs))
+    return Step(carry, after, y, dict(zip(names, gates, strict=True)), found)
 
 
 # --- the registry ------------------------------------------------------------------------------------------------
@@ -216,16 +245,16 @@ def test_initial_carry_has_the_batch_axes_in_front(entry):
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(alone))
 
 
+@x64
 @every_registered_cell
 def test_carry_is_a_named_tuple_with_the_output_first(entry):
     """Carries have named fields, and the first is the output of the last step."""
-    cell, params, xs, carry, _ = example(entry, SINGLE)
-    assert carry._fields
-    after, y = cell.step(params, carry, xs[:, 0])
-    assert type(after) is type(carry)
-    if carry._fields[0] in ("h", "y"):  # other outputs are read out of a state of another kind
-        assert_identical(after[0], y)
-    assert not {"h", "y"} & set(carry._fields[1:])
+    step = one_step(entry)
+    names = step.carry._fields
+    assert names and type(step.after) is type(step.carry)
+    if names[0] in ("h", "y"):  # other outputs are read out of a state of another kind
+        assert_identical(step.after[0], step.y)
+    assert not {"h", "y"} & set(names[1:])
 
 
 @every_cell
@@ -243,20 +272,19 @@ def test_output_has_the_stated_width(entry):
 # --- the drive ---------------------------------------------------------------------------------------------------
 
 
-def assert_streamed(cell, params, xs):
-    """`stream` gives at each step what `project` gives for all."""
-    weights, by_time = cell.prepare(params), np.moveaxis(xs, 1, 0)
-    drive, (held, at) = cell.project(weights, by_time), cell.stream(weights, by_time)
-    for t in (0, TIME - 1):
-        assert_same(at(held, t), jax.tree.map(lambda leaf, t=t: leaf[t], drive))
+def drives(cell, params, xs):
+    """The drive of the first step and of the last: asked for with all others, and alone."""
+    weights, by_time = cell.prepare(params), jnp.moveaxis(xs, 1, 0)
+    together, (held, at) = cell.project(weights, by_time), cell.stream(weights, by_time)
+    ends = (0, TIME - 1)
+    return [jax.tree.map(lambda leaf, t=t: leaf[t], together) for t in ends], [at(held, t) for t in ends]
 
 
 @x64
 @every_plain_cell
 def test_stream_is_the_drive_step_by_step(entry):
     """The drive of a step is the same, whether it is asked for alone or with all others."""
-    cell, params, xs, _, _ = example(entry)
-    assert_streamed(cell, params, xs)
+    assert_same(*one_step(entry).drives)
 
 
 @x64
@@ -265,32 +293,17 @@ def test_stream_of_a_single_feature(cls):
     """With one input feature the product is made in the step, and is the same product."""
     cell = cls(FEATURES, precision=FLOAT64)
     params = drawn_like(abstract_params(cell, 1), 0)
-    assert_streamed(cell, params, np.random.default_rng(1).standard_normal((BATCH, TIME, 1)))
+    assert_same(*jax.device_get(drives(cell, params, np.random.default_rng(1).standard_normal((BATCH, TIME, 1)))))
 
 
 # --- gates -------------------------------------------------------------------------------------------------------
-
-
-def gates_of(entry):
-    """A cell, its carry, the activations of its gates in one step, and the carry after it."""
-    cell, params, xs, carry, _ = example(entry)
-
-    def one_step(params, carry, x):
-        weights = cell.prepare(params)
-        drive = cell.project(weights, x)
-        return cell.gate_values(weights, carry, drive), cell.advance(weights, carry, drive)[0]
-
-    gates, after = jax.device_get(jax.jit(one_step)(params, carry, xs[:, 0]))
-    return cell, carry, gates, after
 
 
 @x64
 @every_plain_cell
 def test_gate_values_are_named_in_order(entry):
     """`gate_values` gives one array a gate, under the names of `gates`; all but candidates lie in (0, 1)."""
-    cell, params, xs, carry, _ = example(entry)
-    weights = cell.prepare(params)
-    gates = cell.gate_values(weights, carry, cell.project(weights, xs[:, 0]))
+    cell, gates = entry.cell(FLOAT64), one_step(entry).gates
     assert tuple(gates) == cell.gates
     for name, values in gates.items():
         assert values.shape[: 1 + len(entry.places)] == (BATCH, *entry.places)
@@ -313,16 +326,16 @@ MIXTURES = {
 @pytest.mark.parametrize("entry", [entry for entry in CELLS if entry.name in MIXTURES], ids=str)
 def test_gate_values_are_those_of_the_step(entry):
     """The state after a step is the mixture that the gates say: for an LSTM, c' = f * c + i * g."""
-    _, carry, gates, after = gates_of(entry)
-    assert_same(*MIXTURES[entry.name](gates, carry, after))
+    step = one_step(entry)
+    assert_same(*MIXTURES[entry.name](step.gates, step.carry, step.after))
 
 
 @x64
 @pytest.mark.parametrize("entry", [e for e in REGISTERED if e.name in ("lstm", "peephole_lstm")], ids=str)
 def test_output_gate_is_that_of_the_step(entry):
     """h' = o * tanh(c')."""
-    _, _, gates, after = gates_of(entry)
-    assert_same(gates["output"] * np.tanh(after.c), after.h)
+    step = one_step(entry)
+    assert_same(step.gates["output"] * np.tanh(step.after.c), step.after.h)
 
 
 # --- equations ---------------------------------------------------------------------------------------------------

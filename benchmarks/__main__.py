@@ -41,6 +41,8 @@ class Run:
     sections: tuple[str, ...] | None = None
     """Of layers, growth, remat, zoo, ablation, gpu; by default all, or layers where cells, shapes, modes or peers are
     chosen."""
+    topics: tuple[str, ...] | None = None
+    """Only races whose topic has one of these words in it, such as checkpoints."""
     cells: tuple[str, ...] | None = None
     """Cells of layers and remat: elman, lstm, gru."""
     shapes: tuple[str, ...] | None = None
@@ -133,7 +135,10 @@ class Run:
             "ablation": lambda: ablation.races(ablation.QUICK if self.quick else ablation.FULL),
             "gpu": lambda: gpu.races(peers),
         }
-        return [race for section in SECTIONS if section in self._sections() for race in of_section[section]()]
+        races = [race for section in SECTIONS if section in self._sections() for race in of_section[section]()]
+        chosen = [race for race in races if self.topics is None or any(word in race.topic for word in self.topics)]
+        check(bool(chosen), "--topics", self.topics, f"words of {', '.join(sorted({race.topic for race in races}))}")
+        return chosen
 
 
 @dataclasses.dataclass(frozen=True)

@@ -102,6 +102,11 @@ def test_a_killed_run_keeps_its_rows_and_is_resumed_when_asked(tmp_path, monkeyp
     assert "rounds" in capsys.readouterr().err
 
 
+def test_races_are_chosen_by_their_topic(made_up):
+    assert command.main(["--quick", "--sections", "ablation", "--topics", "loop", "seeds"]) == 0
+    assert [race.topic for race in made_up] == ["3 seeds", "loop"]
+
+
 def test_what_is_missing_is_in_the_report(tmp_path, monkeypatch, made_up):
     file, page = tmp_path / "run.json", tmp_path / "run.md"
     monkeypatch.setitem(PEERS, "torch", dataclasses.replace(PEERS["torch"], package="no_such_library"))
@@ -149,6 +154,7 @@ def test_rows_that_failed_are_in_the_report(tmp_path, monkeypatch):
         (["--modes", "backward"], "--modes"),
         (["--peers", "tensorflow"], "--peers"),
         (["--sections", "tpu"], "--sections"),
+        (["--sections", "ablation", "--topics", "sunsets"], "checkpoints, loop"),
         (["--rounds", "0"], "--rounds"),
         (["--resume"], "--json FILE"),
         (["--json", "no/such/folder/run.json"], "--json"),

@@ -41,7 +41,7 @@ class Size:
       updates: of each of the seeds.
       seeds: how many.
       alone: updates of the run that is made with and without the loop.
-      saved: updates of the run that is made with and without checkpoints: many, since the last save, for which a run
+      saved: updates of the run that is made with and without checkpoints: more, since the last save, for which a run
         waits before it ends, would weigh more in a short run than in any that needs checkpoints.
     """
 
@@ -52,7 +52,7 @@ class Size:
     saved: int
 
 
-FULL = Size(Shape(32, 100, 2, 64), 1000, 16, 600, 3000)
+FULL = Size(Shape(32, 100, 2, 64), 1000, 16, 600, 1200)
 QUICK = Size(Shape(4, 10, 2, 4), 200, 3, 200, 200)
 
 

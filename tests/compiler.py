@@ -1,5 +1,5 @@
 """How XLA compiles the small programs of tests in half the time: flags, with which its own passes run as ever, and a
-folder that all processes of a session share.
+folder that all processes share.
 """
 
 from __future__ import annotations

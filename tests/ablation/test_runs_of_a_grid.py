@@ -125,7 +125,7 @@ def test_runs_of_a_usual_size_are_runs_alone(strategy, cores, tmp_path):
     """
     subprocess.run([sys.executable, "-c", ALONE, tmp_path / "alone"], env=os.environ | cores, check=True, timeout=600)
     config, seeds, state, _ = restore_run(tmp_path / "alone", "latest")
-    ablate(config, seeds, tmp_path / "grid", strategy=strategy, processes=1)
+    ablate(config, (*seeds, 1), tmp_path / "grid", strategy=strategy, processes=2)  # one would be this process
     (run,) = expand(config, seeds)
     assert equal(restore_run(Store(tmp_path / "grid").folder(run), "latest")[2], state)
 

@@ -40,31 +40,25 @@ class Size:
       shape: of a batch of the adding problem, which has two inputs.
       updates: of each of the seeds.
       seeds: how many.
-      alone: updates of the run that is made with and without the loop.
-      saved: updates of the run that is made with and without checkpoints: more, since the last save, for which a run
-        waits before it ends, would weigh more in a short run than in any that needs checkpoints.
+      alone: updates of the run that is made with and without checkpoints, and with and without the loop.
     """
 
     shape: Shape
     updates: int
     seeds: int
     alone: int
-    saved: int
 
 
-FULL = Size(Shape(32, 100, 2, 64), 1000, 16, 600, 1200)
-QUICK = Size(Shape(4, 10, 2, 4), 200, 3, 200, 200)
+FULL = Size(Shape(32, 100, 2, 64), 1000, 16, 600)
+QUICK = Size(Shape(4, 10, 2, 4), 200, 3, 200)
 
 
 def races(size: Size) -> list[Race]:
     """The three races."""
     entries = {
         f"{size.seeds} seeds": {way: _child(way, size) for way in (IN_TURN, TOGETHER)},
-        "checkpoints": {
-            NOTHING: lambda: _training(size, size.saved, False),
-            SAVED: lambda: _training(size, size.saved, True),
-        },
-        "loop": {BARE: lambda: _bare(size), LOOP: lambda: _training(size, size.alone, False)},
+        "checkpoints": {NOTHING: lambda: _training(size, False), SAVED: lambda: _training(size, True)},
+        "loop": {BARE: lambda: _bare(size), LOOP: lambda: _training(size, False)},
     }
     return [Race("ablation", topic, "lstm", size.shape, "training", "cpu", each) for topic, each in entries.items()]
 
@@ -130,13 +124,13 @@ def _early_losses(folder: pathlib.Path) -> np.ndarray:
     return np.array([loss for _, loss in sorted((r["seed"], r["loss"]) for r in records if r["step"] == 100)])
 
 
-def _training(size: Size, updates: int, saved: bool) -> Prepared:
-    """One run of so many updates, with all that `train` does; compiled before."""
+def _training(size: Size, saved: bool) -> Prepared:
+    """One run, with all that `train` does; compiled before."""
 
     def work() -> np.ndarray:
         with tempfile.TemporaryDirectory() as folder:
             out: dict[str, Any] = dict(out=os.path.join(folder, "run"), checkpoint_every=100) if saved else {}
-            return _weights(train(config_of(size.shape, updates), (0,), quiet=True, **out).state.params)
+            return _weights(train(config_of(size.shape, size.alone), (0,), quiet=True, **out).state.params)
 
     return _prepared(work, size)
 

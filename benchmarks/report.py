@@ -305,8 +305,8 @@ def _ablation(rows: list[Row]) -> Part:
     header = ("what", "cell", "shape", "one", "s", "other", "s", "one over other")
     text = (
         f"Runs on the adding problem. Of many seeds, {ablation.FULL.updates} updates each in a full run, the clock has "
-        f"all from the start of Python to the last file; of one run, {ablation.FULL.alone} updates, with checkpoints "
-        f"{ablation.FULL.saved}, what comes after the compilation. Neither evaluates more than a row every 100 updates."
+        f"all from the start of Python to the last file; of one run, {ablation.FULL.alone} updates, what comes after "
+        "the compilation. Neither evaluates more than a row every 100 updates."
     )
     return Part("Around the updates", (text,), (Table(header, lines),))
 

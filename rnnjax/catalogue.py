@@ -15,8 +15,8 @@ class Row(NamedTuple):
 
     `name`: on the command line. `cls`: name of the class. `module`: where it is. `equation`: the recurrence. `gates`:
     their names. `parameters`: their number for 128 features on 128 inputs. `jacobian`: structure of the step Jacobian.
-    `engines`: names of those that serve the cell. `source`: the paper. `verified`: what its numbers are held against,
-    besides the paper's equations in NumPy, against which all are.
+    `engines`: names of those that serve the cell. `source`: the paper. `verified`: what its numbers are held against:
+    "NumPy", the paper's equations written once more, for every cell, and packages with their versions.
     """
 
     name: str
@@ -47,7 +47,7 @@ def catalogue() -> list[Row]:
                 jacobian=cls.jacobian,
                 engines=tuple(key for key, engine in ENGINES.items() if engine.covers(cell)),
                 source=cls.source,
-                verified=cls.verified,
+                verified=("NumPy", *cls.verified),
             )
         )
     return rows
@@ -66,7 +66,7 @@ def markdown(rows: list[Row]) -> list[str]:
             row.jacobian,
             ", ".join(row.engines),
             row.source,
-            ", ".join(("NumPy", *row.verified)),
+            ", ".join(row.verified),
         )
         lines.append("| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |")
     return lines

@@ -18,7 +18,7 @@ def test_cells_lists_the_registry(capsys):
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert list(rows) == list(REGISTRY)
     assert rows["lstm"]["parameters"] == 4 * (128 * 128 + 128 * 128 + 128)
-    assert all(row["equation"] and row["source"] for row in rows.values())
+    assert all(row["equation"] and row["source"] and "NumPy" in row["verified"] for row in rows.values())
     assert main(["cells"]) == 0
     table = capsys.readouterr().out
     assert all(name in table for name in REGISTRY)

@@ -29,7 +29,7 @@ class Cells:
         else:
             table = table_of("cell", "parameters", "gates", "Jacobian", "engines", "paper", "verified against")
             for row in rows:
-                listed = (", ".join(each) for each in (row.gates, row.engines, ("NumPy", *row.verified)))
+                listed = (", ".join(each) for each in (row.gates, row.engines, row.verified))
                 gates, engines, verified = listed
                 table.add_row(row.name, f"{row.parameters:,}", gates, row.jacobian, engines, row.source, verified)
             print_table(table)

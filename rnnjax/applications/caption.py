@@ -13,8 +13,9 @@ import numpy as np
 
 from rnnjax import metrics
 from rnnjax.applications import pictures
-from rnnjax.applications.application import SPLITS, Application, Evaluation, Laptop, judged
+from rnnjax.applications.application import SPLITS, Evaluation, Laptop, judged
 from rnnjax.applications.linear_baseline import logistic_regression
+from rnnjax.applications.network import Networked
 from rnnjax.applications.pictures import Picture, Pictures
 from rnnjax.cell import Cell
 from rnnjax.data.digit_names import spelled
@@ -32,7 +33,7 @@ _SPECIALS = ("<pad>", "<unk>", "<eos>")
 
 
 @dataclasses.dataclass(frozen=True)
-class Caption(Application):
+class Caption(Networked):
     """The written name of what an image shows: "seven" for a seven, letter by letter.
 
     Images come from `data` or `tfds` as for `rnnjax.applications.pixels.Pixels`, or are the digits that come with
@@ -125,7 +126,8 @@ class Caption(Application):
 
     def model(self, cell: Cell) -> Captioner:
         channels = (self.channels, 2 * self.channels)
-        return Captioner(cell, len(self.letters), features=self.embedding, channels=channels)
+        network = self.sequence_network(cell, self.longest)
+        return Captioner(network, len(self.letters), features=self.embedding, channels=channels)
 
     def loss(self, outputs: Array, batch: Batch) -> Array:
         return masked_mean(cross_entropy(outputs, batch.targets), batch.mask)

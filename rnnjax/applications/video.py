@@ -14,7 +14,8 @@ import numpy as np
 import optax
 
 from rnnjax.applications import pictures
-from rnnjax.applications.application import SPLITS, Application, Laptop
+from rnnjax.applications.application import SPLITS, Laptop
+from rnnjax.applications.network import Networked
 from rnnjax.cell import Cell
 from rnnjax.data.moving_images import Film, halved
 from rnnjax.errors import check, check_choice
@@ -40,7 +41,7 @@ class Scene(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Video(Application):
+class Video(Networked):
     """The next frame of films in which images of digits fly about and bounce off the walls.
 
     Films are made of the images in `data` or `tfds`, read as for `rnnjax.applications.pixels.Pixels`, or of the digits
@@ -128,8 +129,10 @@ class Video(Application):
         return Batch(*arrays)
 
     def model(self, cell: Cell) -> FramePredictor:
-        check(cell.spatial_axes == 2, "cell", cell, "a cell on images, such as conv_lstm_2d or conv_gru_2d")
-        return FramePredictor(cell, patch=self.patch, window=self.window)
+        network = self.sequence_network(cell, self.frames)
+        if network is cell:
+            check(cell.spatial_axes == 2, "cell", cell, "a cell on images, such as conv_lstm_2d or conv_gru_2d")
+        return FramePredictor(network, patch=self.patch, window=self.window)
 
     def loss(self, outputs: Array, batch: Batch) -> Array:
         costs = optax.sigmoid_binary_cross_entropy(

@@ -8,6 +8,7 @@ from rnnjax.models.decoding import greedy, sample
 from rnnjax.models.encoder_decoder import EncoderDecoder, Pair
 from rnnjax.models.feature_reader import FeatureReader
 from rnnjax.models.forecaster import Forecaster
+from rnnjax.models.frame_attention import FrameAttending
 from rnnjax.models.frame_predictor import FramePredictor
 from rnnjax.models.language_model import LanguageModel
 from rnnjax.models.layers import Bidirectional, Dropout, Embedding, Recurrent, pool
@@ -32,6 +33,7 @@ __all__ = [
     "EncoderDecoder",
     "FeatureReader",
     "Forecaster",
+    "FrameAttending",
     "FramePredictor",
     "LanguageModel",
     "MemoryNetwork",

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from rnnjax.cell import Cell
 from rnnjax.models.beam import beam_search
 from rnnjax.models.decoding import greedy
-from rnnjax.models.layers import Embedding, Recurrent
+from rnnjax.models.layers import Embedding
+from rnnjax.models.sequence_layer import Blocks, sequence_layer
 
 Array = jax.Array
 PyTree = Any
@@ -47,13 +48,13 @@ class Captioner(nn.Module):
     Vinyals et al. 2015, arXiv:1411.4555. Any cell will do, as its state starts as ever.
 
     Attributes:
-      cell: any cell or wrapper.
+      cell: any cell or wrapper, or `Blocks`; those that are to write need a span, the most words of a caption.
       words: the number of words.
       features: the width of the vectors of image and words.
       channels: of the convolutions over the image.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     words: int
     features: int = 64
     channels: tuple[int, ...] = (16, 32)
@@ -61,7 +62,7 @@ class Captioner(nn.Module):
     def setup(self):
         self.encoder = ImageEncoder(self.features, self.channels)
         self.embedding = Embedding(self.words, self.features)
-        self.recurrent = Recurrent(self.cell)
+        self.recurrent = sequence_layer(self.cell, name="recurrent")
         self.readout = nn.Dense(self.words)
 
     def __call__(

@@ -1,4 +1,4 @@
-"""What the next frame of a film shows: a convolutional cell over its frames."""
+"""What the next frame of a film shows: a convolutional cell over its frames, or a Transformer in its place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import jax.numpy as jnp
 
 from rnnjax.cell import Cell
 from rnnjax.errors import check
+from rnnjax.models.frame_attention import FrameAttending
 from rnnjax.models.layers import Recurrent
+from rnnjax.models.sequence_layer import Blocks
 
 Array = jax.Array
 PyTree = Any
@@ -25,12 +27,13 @@ class FramePredictor(nn.Module):
     2015, arXiv:1506.04214, section 5.1. Frames pass through `self.perturb("features", frames)`.
 
     Attributes:
-      cell: a cell on images: one with two axes of places, such as `ConvLSTM2D`.
+      cell: a cell on images: one with two axes of places, such as `ConvLSTM2D`; or `Blocks`, which `FrameAttending`
+        makes a Transformer over frames of.
       patch: side of the squares, a divisor of height and width.
       window: places along each side of the last convolution's window.
     """
 
-    cell: Cell
+    cell: Cell | Blocks
     patch: int = 2
     window: int = 3
 
@@ -43,15 +46,29 @@ class FramePredictor(nn.Module):
         Raises:
           InputError: a cell that is not on images, or frames that squares do not divide.
         """
-        check(self.cell.spatial_axes == 2, "cell", self.cell, "a cell on images, such as ConvLSTM2D")
         height, width, channels = inputs.shape[-3:]
         divides = height % self.patch == 0 and width % self.patch == 0
         check(divides, "patch", self.patch, f"a divisor of {height} and {width}, the sides of a frame")
         frames = self.perturb("features", inputs)
-        carry, ys = Recurrent(self.cell, name="recurrent")(patches(frames, self.patch), lengths, carry)
+        carry, ys = self._layer()(patches(frames, self.patch), lengths, carry)
         window = (self.window, self.window)
         logits = nn.Conv(channels * self.patch**2, window, name="readout")(ys.reshape(-1, *ys.shape[-3:]))
         return carry, unpatched(logits.reshape(*ys.shape[:-1], -1), self.patch)
+
+    @nn.nowrap
+    def initial_carry(self, films: tuple[int, ...]) -> PyTree:
+        """The state before the first frame of `[batch, time, height, width, channels]` that is handed on; `None` of a
+        cell, which starts as ever."""
+        if not isinstance(self.cell, Blocks):
+            return None
+        batch, _, height, width, _ = films
+        return FrameAttending(self.cell, parent=None).initial_carry((batch,), height // self.patch, width // self.patch)
+
+    def _layer(self) -> nn.Module:
+        if isinstance(self.cell, Blocks):
+            return FrameAttending(self.cell, name="recurrent")
+        check(self.cell.spatial_axes == 2, "cell", self.cell, "a cell on images, such as ConvLSTM2D")
+        return Recurrent(self.cell, name="recurrent")
 
 
 def patches(frames: Array, side: int) -> Array:
@@ -84,7 +101,7 @@ def roll_out(model: FramePredictor, params: PyTree, frames: Array, count: int) -
       InputError: a count below 1.
     """
     check(isinstance(count, int) and count > 0, "count", count, "a positive int")
-    outcome: Any = model.apply({"params": params}, frames)
+    outcome: Any = model.apply({"params": params}, frames, None, model.initial_carry(frames.shape))
     carry, logits = outcome
     first = jax.nn.sigmoid(logits[:, -1:])
 

@@ -12,9 +12,10 @@ import pytest
 from made_up_mnist import images_and_labels, write_idx
 from made_up_sounds import write_sounds
 
-from rnnjax import GRU, LSTM, Dropout, InputError, Stack
+from rnnjax import GRU, LSTM, ConvGRU2D, Dropout, InputError, Stack
 from rnnjax.applications import get
 from rnnjax.applications.network import NO_GATES
+from rnnjax.models.captioner import describe
 from rnnjax.models.sequence_layer import Blocks
 from rnnjax.training import Config, Optimizer, load_trained, train
 
@@ -72,6 +73,8 @@ def made(tmp_path_factory):
         "letters": sound | dict(target="letters", beam=2),
         "music": dict(data=str(folder / "notes.json"), window=4),
         "pixels": dict(data=images),
+        "caption": dict(data=images, embedding=4, channels=2),
+        "video": dict(data=images, canvas=16, frames=4, films=8, patch=8),
         "forecast": dict(data=str(folder / "series.csv"), column="y", horizon=2, lag=6, width=4, season=6),
     }
     names = {"words": "lm", "letters": "speech"}
@@ -98,7 +101,7 @@ def asked_for(name, folder):
     path = folder / "asked"
     if name in ("speech", "letters"):
         return write_sounds(path, labels=2, recordings=1)
-    if name == "pixels":
+    if name in ("pixels", "caption"):
         np.savez(folder / "asked.npz", images=images_and_labels("t10k")[0][:2])
         return str(folder / "asked.npz")
     text = {"music": "[[[60], [62], [64], [], [60], [61]], [[60]]]"}.get(name, "the film\na fine story\n")
@@ -116,7 +119,18 @@ def asked_for(name, folder):
         "lm",
         *(
             pytest.param(name, marks=LONG)
-            for name in ("sentiment", "names", "tag", "words", "speech", "letters", "music", "pixels", "forecast")
+            for name in (
+                "sentiment",
+                "names",
+                "tag",
+                "words",
+                "speech",
+                "letters",
+                "music",
+                "pixels",
+                "caption",
+                "forecast",
+            )
         ),
     ],
 )
@@ -209,6 +223,31 @@ def test_writing_is_reading_on(started):
     assert application.decode(best[7:-1]) == written[8:] and len(written) == 20
 
 
+def test_captions_are_written_one_letter_after_the_other(started):
+    """Each letter is the likeliest of all at once after the image and the letters before it, up to the end."""
+    application, model, params = started("caption")
+    length, end = application.longest, application.letters.eos
+    examples = application.examples("test")[:3]
+    inputs = application.collate(examples, length).inputs
+    write = jax.jit(lambda images: describe(model, params, images, end=end, length=length))
+    ids = np.asarray(write(inputs["image"]))
+    shown = inputs | {"words": np.pad(ids, [(0, 0), (1, 0)])[:, :-1]}
+    best = np.asarray(jax.jit(lambda inputs: model.apply({"params": params}, inputs)[1])(shown)).argmax(-1)
+    for row, expected in zip(ids.tolist(), best.tolist(), strict=True):
+        read = row.index(end) + 1 if end in row else length
+        assert row[:read] == expected[:read]
+
+
+def test_films_go_on_with_keys_and_values_kept(tmp_path):
+    """Three updates, saved and read back; the report shows films that go on for half of their frames."""
+    video = get("video", canvas=16, frames=6, films=8, patch=8, **SMALL)
+    run = train(Config(video, ConvGRU2D(4), Optimizer(), steps=3, batch_size=4, evaluate_every=3), (0,), tmp_path / "r")
+    assert np.isfinite(run.summary[0]["best"])
+    trained = load_trained(tmp_path / "r")
+    (section,) = trained.application.figures(trained.model, trained.params)
+    assert len(section.tables[0][1]) == 3 and "nan" not in str(section.tables)
+
+
 def test_notes_are_drawn_one_after_the_other(started):
     """Without chance, the next frame is what the model says of all frames before it, over the ends of windows."""
     from rnnjax.applications.notes import read_notes, written_notes
@@ -232,10 +271,10 @@ def test_a_report_leaves_gates_out_and_says_so(name, started, monkeypatch):
 
 def test_each_application_has_the_choice(made):
     """Blocks of the width of the cell's outputs, in both directions where a cell reads in both."""
-    for name in ("sentiment", "names", "tag", "lm", "speech", "music", "pixels", "forecast"):
+    for name in ("sentiment", "names", "tag", "lm", "speech", "music", "pixels", "caption", "video", "forecast"):
         model = made(name).model(LSTM(6))
         assert model.cell == Blocks(6, 1, 2, 0.1, model.cell.span), name
-        assert (model.cell.span is not None) == (name in ("lm", "music"))
+        assert (model.cell.span is not None) == (name in ("lm", "music", "caption", "video"))
         if name != "tag" and hasattr(model, "bidirectional"):
             assert model.bidirectional is (name in BIDIRECTIONAL)
 

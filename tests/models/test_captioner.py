@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnjax import LSTM, GatedDeltaNet
-from rnnjax.models import Captioner
+from rnnjax.models import Blocks, Captioner
 from rnnjax.models.captioner import describe
 
 IMAGES = np.random.default_rng(0).random((3, 6, 5, 1)).astype(np.float32)
@@ -38,9 +38,9 @@ def written(cell=LSTM(3), width=1):
     return describe(*made(cell), IMAGES, end=END, length=LENGTH, width=width)
 
 
-@pytest.mark.parametrize("cell", [LSTM(3), GatedDeltaNet(4, heads=2)], ids=repr)
+@pytest.mark.parametrize("cell", [LSTM(3), GatedDeltaNet(4, heads=2), Blocks(4, heads=2, span=LENGTH)], ids=repr)
 def test_greedy_words_are_the_likeliest_given_those_before(cell):
-    """Whatever the state of the cell looks like."""
+    """Whatever the state of the cell looks like, and with keys and values kept in its place."""
     words = np.asarray(written(cell))
     best = np.asarray(logits_of(jnp.asarray(words), cell)).argmax(-1)
     for row, expected in zip(words, best, strict=True):

@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import pathlib
 import platform
-import re
 import subprocess
 from typing import Any
 
@@ -14,12 +13,13 @@ import jax
 
 from benchmarks.gpu import missing as gpu_missing
 from benchmarks.peers import OURS, PEERS
+from rnnjax.training.run_folder import processor
 
 
 def machine() -> dict[str, Any]:
     """Processor, cores, memory, GPU and system."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory_gib(),
         "gpu": None if gpu_missing() else jax.devices("gpu")[0].device_kind,
@@ -53,12 +53,6 @@ def threads(peers: tuple[str, ...]) -> dict[str, str]:
 def load() -> float | None:
     """Programs that want a core, as an average over a minute; `None` where the system does not say."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-
-
-def _processor() -> str:
-    listed = pathlib.Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*: (.*)$", listed.read_text(), re.MULTILINE) if listed.exists() else None
-    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _commit(root: pathlib.Path) -> str | None:

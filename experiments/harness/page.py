@@ -71,8 +71,8 @@ def collect(
             if summary is None:
                 continue
             environment = json.loads((folder / "environment.json").read_text())
-            kept = ("rnnjax", "python", "jax", "backend", "devices", "cores")
-            machine = {name: environment[name] for name in kept}
+            kept = ("rnnjax", "python", "jax", "backend", "devices", "cores", "processor")
+            machine = {name: environment[name] for name in kept if name in environment}
             results.mkdir(parents=True, exist_ok=True)
             path = results / f"{experiment.name}-{preset}.json"
             write_json(path, {**summary, "environment": machine})
@@ -161,7 +161,8 @@ def _section(experiment: Experiment, rows: Sequence[TableRow], page: pathlib.Pat
 def _conditions(row: TableRow) -> str:
     assert row.summary is not None
     summary, machine = row.summary, row.summary["environment"]
-    device = f"{machine['cores']} cores" if machine["backend"] == "cpu" else ", ".join(machine["devices"])
+    cores = f"{machine['cores']} cores" + (f" of {machine['processor']}" if "processor" in machine else "")
+    device = cores if machine["backend"] == "cpu" else ", ".join(machine["devices"])
     seeds = ", ".join(str(seed) for seed in summary["seeds"])
     return (
         f"**Preset {row.preset}**: seeds {seeds}; {_took(summary)} on {device}, jax {machine['jax']}; {row.cells[-1]}."

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -212,6 +213,14 @@ def environment() -> dict[str, Any]:
         "backend": jax.default_backend(),
         "devices": [device.device_kind for device in devices],
         "cores": os.cpu_count(),
+        "processor": processor(),
         "x64": jax.config.read("jax_enable_x64"),
         "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+def processor() -> str:
+    """The name of the processor: how it adds up decides the last digits of what runs on it."""
+    listed = pathlib.Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*: (.*)$", listed.read_text(), re.MULTILINE) if listed.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()

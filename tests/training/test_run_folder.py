@@ -81,7 +81,8 @@ def test_a_folder_tells_the_whole_run(finished, config):
     saved = from_json(json.loads((out / "config.json").read_text()))
     assert saved == {"config": config, "seeds": SEEDS}
     assert RunFolder(out).read_config() == saved
-    assert json.loads((out / "environment.json").read_text())["jax"] == jax.__version__
+    environment = json.loads((out / "environment.json").read_text())
+    assert environment["jax"] == jax.__version__ and environment["processor"]
     assert lines(out) == run.records
     assert json.loads((out / "summary.json").read_text()) == {"seeds": run.summary}
 

@@ -238,6 +238,8 @@ def test_captions_are_written_one_letter_after_the_other(started):
         assert row[:read] == expected[:read]
 
 
+@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_films_go_on_with_keys_and_values_kept(tmp_path):
     """Three updates, saved and read back; the report shows films that go on for half of their frames."""
     video = get("video", canvas=16, frames=6, films=8, patch=8, **SMALL)

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rnnjax.models.layers import valid_steps
 from rnnjax.models.sequence_layer import Blocks, Reading, SelfAttending
 
 Array = jax.Array
@@ -56,7 +57,7 @@ class FrameAttending(nn.Module):
             xs = xs + jnp.swapaxes(past, -3, -2)
             ends.append(end)
         if lengths is not None:
-            xs = jnp.where((jnp.arange(time) < jnp.asarray(lengths)[..., None])[..., None, None], xs, 0)
+            xs = jnp.where(valid_steps(xs[..., 0, :], jnp.asarray(lengths))[..., None], xs, 0)
         return None if carry is None else tuple(ends), xs.reshape(*batch, time, height, width, -1)
 
     @nn.nowrap

@@ -48,18 +48,6 @@ def faster(row: Row, other: Row) -> bool:
     return max(first) < min(second)
 
 
-def sooner(row: Row, other: Row, level: float = 0.01) -> bool:
-    """Whether the seeds of one needed fewer updates than those of the other, whatever single seeds did.
-
-    By the one-sided test of Mann & Whitney 1947, doi:10.1214/aoms/1177730491, in which never counts as the most. Three
-    seeds a side reach 0.05 at best, five 0.004.
-    """
-    from scipy.stats import mannwhitneyu
-
-    first, second = ([math.inf if value is None else value for value in each["solved_at"]] for each in (row, other))
-    return bool(mannwhitneyu(first, second, alternative="less").pvalue <= level)
-
-
 def verdict(row: Row) -> str:
     """In words: "2 of 3 seeds, 400 / 600 / - updates"."""
     return f"{row['solved']} of {row['of']} seeds, {by_seed(row)} updates"

@@ -48,7 +48,8 @@ class FrameAttending(nn.Module):
         single = dataclasses.replace(self.blocks, layers=1)
         own = None if lengths is None else jnp.broadcast_to(jnp.asarray(lengths)[..., None], (*batch, height * width))
         xs = inputs.reshape(*batch, time, height * width, channels)
-        ends = []
+        valid = valid_steps(xs[..., 0, :], None if lengths is None else jnp.asarray(lengths))[..., None]
+        xs, ends = jnp.where(valid, xs, 0), []  # no NaN of the padding goes on
         for block in range(self.blocks.layers):
             _, seen = SelfAttending(single, causal=False, name=f"space_{block}")(xs)
             xs = xs + seen if block else seen
@@ -56,9 +57,8 @@ class FrameAttending(nn.Module):
             end, past = SelfAttending(single, name=f"time_{block}")(jnp.swapaxes(xs, -3, -2), own, before)
             xs = xs + jnp.swapaxes(past, -3, -2)
             ends.append(end)
-        if lengths is not None:
-            xs = jnp.where(valid_steps(xs[..., 0, :], jnp.asarray(lengths))[..., None], xs, 0)
-        return None if carry is None else tuple(ends), xs.reshape(*batch, time, height, width, -1)
+        ys = jnp.where(valid, xs, 0).reshape(*batch, time, height, width, -1)
+        return None if carry is None else tuple(ends), ys
 
     @nn.nowrap
     def initial_carry(self, batch_shape: tuple[int, ...], height: int, width: int) -> tuple[Reading, ...]:

@@ -57,8 +57,13 @@ class FramePredictor(nn.Module):
 
     @nn.nowrap
     def initial_carry(self, films: tuple[int, ...]) -> PyTree:
-        """The state before the first frame of `[batch, time, height, width, channels]` that is handed on; `None` of a
-        cell, which starts as ever."""
+        """The state before the first frame of films `[batch, time, height, width, channels]`, to be handed on.
+
+        `None` for a cell, whose own is taken then.
+
+        Raises:
+          InputError: blocks without a span.
+        """
         if not isinstance(self.cell, Blocks):
             return None
         batch, _, height, width, _ = films

@@ -12,16 +12,11 @@ def summary(zero, one, chrono):
 
 
 def test_each_claim_can_hold_and_can_fail():
-    """They hold where the seeds of one are ahead by far more than chance, and not where they are few or meet."""
-    soon, later, late = (
-        row(*range(1600, 3200, 200)),
-        row(*range(3000, 4600, 200)),
-        row(*range(4400, 5600, 200), None, None),
-    )
+    """They hold where every seed of one is ahead of every seed of the other, and not where two meet."""
+    soon, later, late = row(1800, 2200), row(2800, 3400), row(4400, None)
     assert all(held(EXPERIMENT, summary(late, later, soon)))
     assert not any(held(EXPERIMENT, summary(soon, later, late)))
     assert not any(held(EXPERIMENT, summary(row(2200, 3000), row(2200, 2600), row(1800, 2200))))
-    assert not any(held(EXPERIMENT, summary(row(4400, 4600, 4800), row(3000, 3200, 3400), row(1600, 1800, 2000))))
 
 
 def test_presets_are_on_file():

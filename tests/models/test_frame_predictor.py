@@ -63,13 +63,15 @@ def test_a_film_goes_on_with_its_own_frames(model):
 
 @READERS
 def test_frames_past_the_end_have_no_effect(model):
-    """Not even NaN: what is predicted before is what the film alone gives."""
+    """Not even NaN: what is predicted before is what the film alone gives, and no gradient has any."""
     padded = FILMS.copy()
     padded[1, 3:] = np.nan
     found = run(padded, lengths=jnp.array([4, 3]), model=model)[1]
     expected = run(FILMS, model=model)[1]
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found[1, :3], expected[1, :3], rtol=1e-4, atol=1e-5)
+    total = lambda params: jnp.sum(model.apply({"params": params}, padded, jnp.array([4, 3]))[1][:, :3])  # noqa: E731
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.jit(jax.grad(total))(params(model))))
 
 
 def test_attention_over_frames_sees_the_frame_and_its_own_place_back_in_time():

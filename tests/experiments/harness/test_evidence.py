@@ -11,7 +11,6 @@ from experiments.harness.evidence import (
     faster,
     none_solved,
     results_table,
-    sooner,
     summarize,
     verdict,
 )
@@ -45,18 +44,6 @@ def test_a_seed_that_never_solved_counts_as_the_slowest():
     assert faster(quick, slow) and not faster(slow, quick)
     assert not faster(summarize(arm(100, 300)), slow)  # equal is not faster
     assert not faster(summarize(arm(None)), summarize(arm(None)))
-
-
-def test_sooner_counts_orders_of_pairs():
-    """Of five seeds a side without ties, p is how many of the 252 ways to rank them are as far apart."""
-    first, second = summarize(arm(100, 200, 300, 400, 500)), summarize(arm(600, 700, 800, 900, None))
-    assert sooner(first, second) and not sooner(second, first)
-    assert sooner(first, second, level=1 / 252 + 1e-9) and not sooner(first, second, level=1 / 252 - 1e-9)
-    met = summarize(arm(100, 200, 300, 400, 700)), summarize(arm(500, 600, 800, 900, None))
-    assert sooner(*met, level=4 / 252 + 1e-9) and not sooner(*met)  # two pairs the other way: four ways are as far
-    assert not sooner(summarize(arm(100, 200, 300)), summarize(arm(400, 500, 600)))  # one of 20 ways
-    never = summarize(arm(*[None] * 5))
-    assert sooner(first, never) and not sooner(never, never)
 
 
 def test_all_some_and_none():

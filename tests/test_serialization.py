@@ -42,7 +42,19 @@ from rnnjax.initializers import (
     Uniform,
 )
 from rnnjax.serialization import from_json, to_json
-from rnnjax.tasks import MNIST, Adding, CopyMemory, Digits, EmbeddedReber, FlipFlop, Latch, NoiseFreeLag, TemporalOrder
+from rnnjax.tasks import (
+    MNIST,
+    Adding,
+    CopyMemory,
+    Counting,
+    Digits,
+    EmbeddedReber,
+    FlipFlop,
+    Latch,
+    ModularSum,
+    NoiseFreeLag,
+    TemporalOrder,
+)
 from rnnjax.tasks import REGISTRY as TASK_CLASSES
 from rnnjax.training import Config, Optimizer
 
@@ -90,6 +102,8 @@ TASKS = [
     FlipFlop(),
     NoiseFreeLag(),
     EmbeddedReber(),
+    ModularSum(8, modulus=3, shortest=1),
+    Counting(5, letters=3, shortest=2),
 ]
 
 OPTIMIZERS = [

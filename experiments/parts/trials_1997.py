@@ -13,7 +13,8 @@ import numpy as np
 
 from experiments.parts.network_1997 import Lesson, MemoryBlocks, Network, RecurrentUnit, outputs, present
 from rnnjax.tasks import Adding, EmbeddedReber, Latch, NoiseFreeLag, TemporalOrder
-from rnnjax.tasks.embedded_reber import predicted, spell
+from rnnjax.tasks.embedded_reber import spell
+from rnnjax.tasks.losses import legal_first
 from rnnjax.tasks.synthetic import SyntheticTask
 
 RECENT = 2000
@@ -226,7 +227,7 @@ def _program(row: Row, patience: int, test: int):
                 return trial.solved
             if row.stop == "strings":
                 found = jax.vmap(lambda x: outputs(network, trial.params, x))(strings[1].inputs)
-                return jnp.all(predicted(found, strings[1].targets) | (strings[1].mask == 0))
+                return jnp.all(legal_first(found, strings[1].targets) | (strings[1].mask == 0))
             if row.stop == "both":
                 return _judged(row, trial.params, _both(task))[0].all() & trial.joined
             batch = task.sample(jax.random.fold_in(test_key, trial.presented), 256, "validation")

@@ -54,6 +54,8 @@ class Mamba(AffineCell):
       rank: of the map from inputs to step sizes; `None` means features / 16, rounded up.
       dt_min: smallest initial step size.
       dt_max: largest initial step size.
+      negative_eigenvalues: whether what the state keeps is `2 exp(d_h A_hn) - 1`, from -1 to 1, so that an input may
+        turn it around: Grazzi et al. 2024, arXiv:2411.12537.
       precision: the dtype policy.
 
     Raises:
@@ -69,6 +71,7 @@ class Mamba(AffineCell):
     rank: int | None = None
     dt_min: float = 0.001
     dt_max: float = 0.1
+    negative_eigenvalues: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -126,6 +129,7 @@ class Mamba(AffineCell):
         wide = {name: leaf.astype(self.state_dtype) for name, leaf in drive.items()}
         steps = jax.nn.softplus(wide["step"])
         factors = jnp.exp(steps[..., None] * weights["rates"])
+        factors = 2 * factors - 1 if self.negative_eigenvalues else factors
         terms = (steps * wide["x"])[..., None] * wide["b"][..., None, :]
         return affine.Real(*(part.reshape(*part.shape[:-2], -1) for part in (factors, terms)))
 

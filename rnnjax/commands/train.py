@@ -19,7 +19,7 @@ class Train(RunOptions):
 
     task: tyro.conf.Positional[str]
     """Name of the task: adding, copy_memory, temporal_order, latch, digits, embedded_reber, noise_free_lag, flip_flop,
-    or mnist with --task-option data=FOLDER."""
+    modular_sum, counting, or mnist with --task-option data=FOLDER."""
     length: int | None = None
     """Length of the task."""
     variant: str | None = None

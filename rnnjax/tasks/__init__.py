@@ -17,11 +17,13 @@ from rnnjax.errors import check, check_choice
 from rnnjax.tasks.adding import Adding
 from rnnjax.tasks.characters import Characters
 from rnnjax.tasks.copy_memory import CopyMemory
+from rnnjax.tasks.counting import Counting
 from rnnjax.tasks.digits import Digits
 from rnnjax.tasks.embedded_reber import EmbeddedReber
 from rnnjax.tasks.flip_flop import FlipFlop
 from rnnjax.tasks.latch import Latch
 from rnnjax.tasks.mnist import MNIST
+from rnnjax.tasks.modular_sum import ModularSum
 from rnnjax.tasks.noise_free_lag import NoiseFreeLag
 from rnnjax.tasks.piano_roll import PianoRoll
 from rnnjax.tasks.task import Batch, Task
@@ -34,10 +36,12 @@ __all__ = [
     "Batch",
     "Characters",
     "CopyMemory",
+    "Counting",
     "Digits",
     "EmbeddedReber",
     "FlipFlop",
     "Latch",
+    "ModularSum",
     "NoiseFreeLag",
     "PianoRoll",
     "Task",
@@ -47,7 +51,19 @@ __all__ = [
 
 REGISTRY: dict[str, type[Task]] = {
     task.name: task
-    for task in (Adding, CopyMemory, TemporalOrder, Latch, Digits, EmbeddedReber, NoiseFreeLag, MNIST, FlipFlop)
+    for task in (
+        Adding,
+        CopyMemory,
+        TemporalOrder,
+        Latch,
+        Digits,
+        EmbeddedReber,
+        NoiseFreeLag,
+        MNIST,
+        FlipFlop,
+        ModularSum,
+        Counting,
+    )
 }
 
 

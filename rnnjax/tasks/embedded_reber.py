@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from rnnjax.tasks.losses import binary_cross_entropy, masked_mean
+from rnnjax.tasks.losses import binary_cross_entropy, legal_first, masked_mean
 from rnnjax.tasks.synthetic import SyntheticTask, random_words
 from rnnjax.tasks.task import Array, Batch
 
@@ -128,7 +128,7 @@ class EmbeddedReber(SyntheticTask):
     def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
         """The "loss", the "accuracy" (fraction of symbols predicted right), and the "error_rate" of whole rows."""
         loss = self.loss(outputs, batch)
-        right = predicted(outputs, batch.targets)
+        right = legal_first(outputs, batch.targets)
         wrong = jnp.any(~right & (batch.mask > 0), -1)
         return {
             "loss": loss,
@@ -139,13 +139,6 @@ class EmbeddedReber(SyntheticTask):
     def solved(self, metrics: Mapping[str, ArrayLike]) -> Array:
         """No row wrong."""
         return jnp.asarray(metrics["error_rate"]) == 0
-
-
-def predicted(outputs: Array, legal: Array) -> Array:
-    """Whether all legal successors are more active than all others, `[..., 7], [..., 7] -> [...]`; NaN is not."""
-    least = jnp.min(jnp.where(legal > 0, outputs, jnp.inf), -1)
-    most = jnp.max(jnp.where(legal > 0, -jnp.inf, outputs), -1)
-    return (least > most) & ~jnp.isnan(outputs).any(-1)  # compiled, least and most may pass over NaN
 
 
 def spell(inputs: ArrayLike, length: int) -> str:

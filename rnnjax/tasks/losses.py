@@ -46,5 +46,15 @@ def misclassified(logits: Array, targets: Array) -> Array:
     return ((jnp.argmax(logits, -1) != targets) | jnp.isnan(logits).any(-1)).astype(jnp.float32)
 
 
+def legal_first(outputs: Array, legal: Array) -> Array:
+    """Whether all symbols that are legal have larger outputs than all others: `[..., symbols]` twice to bool `[...]`.
+
+    Where an output is NaN, they have not.
+    """
+    least = jnp.min(jnp.where(legal > 0, outputs, jnp.inf), -1)
+    most = jnp.max(jnp.where(legal > 0, -jnp.inf, outputs), -1)
+    return (least > most) & ~jnp.isnan(outputs).any(-1)  # compiled, least and most may pass over NaN
+
+
 def _wide(values: Array) -> Array:
     return values.astype(jnp.promote_types(values.dtype, jnp.float32))

@@ -146,6 +146,18 @@ def test_negative_eigenvalues_turn_a_memory_around():
 
 
 @x64
+def test_a_step_of_any_length_keeps_a_state_turns_it_around_or_forgets_it():
+    """Mamba keeps exp(d A) of the state, or 2 exp(d A) - 1: a step without end leaves nothing, or the same negated."""
+    carry = drawn_like(Mamba(4, state_features=3, precision=FLOAT64).initial_carry(), 1)
+    for negative, bias, kept in ((False, 1e3, 0), (True, 1e3, -1), (True, -1e3, 1)):
+        cell = Mamba(4, state_features=3, negative_eigenvalues=negative, precision=FLOAT64)
+        params = drawn_like(abstract_params(cell, 4), 0) | {"step_bias": np.full(4, bias)}
+        params["decay_log"] = np.zeros_like(params["decay_log"])
+        after, _ = cell.step(params, carry, np.zeros(4))
+        assert_same(np.asarray(after.memory), kept * np.asarray(carry.memory))
+
+
+@x64
 def test_gated_delta_net_without_forgetting_is_delta_net():
     gated, plain = GatedDeltaNet(4, heads=2, precision=FLOAT64), DeltaNet(4, heads=2, precision=FLOAT64)
     params = drawn_like(abstract_params(gated, 5), 0) | {"rate_log": np.full(2, -1e3)}

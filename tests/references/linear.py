@@ -27,15 +27,21 @@ def s4d(p, state, x):
     return (s.real.ravel(), s.imag.ravel()), y
 
 
-def mamba(p, state, x):
-    x = entered(p, x)
-    h = state[0].reshape(p["decay_log"].shape)
-    width, rank = h.shape[1], len(p["step_kernel"])
-    blocks = x @ p["kernel"]
-    delta = np.log1p(np.exp(blocks[:rank] @ p["step_kernel"] + p["step_bias"]))
-    b, c = blocks[rank : rank + width], blocks[rank + width :]
-    h = np.exp(-delta[:, None] * np.exp(p["decay_log"])) * h + np.outer(delta * x, b)
-    return (h.ravel(),), h @ c + p["skip"] * x
+def mamba(least=0):
+    """What is kept of the state lies between `least` and 1."""
+
+    def step(p, state, x):
+        x = entered(p, x)
+        h = state[0].reshape(p["decay_log"].shape)
+        width, rank = h.shape[1], len(p["step_kernel"])
+        blocks = x @ p["kernel"]
+        delta = np.log1p(np.exp(blocks[:rank] @ p["step_kernel"] + p["step_bias"]))
+        b, c = blocks[rank : rank + width], blocks[rank + width :]
+        kept = least + (1 - least) * np.exp(-delta[:, None] * np.exp(p["decay_log"]))
+        h = kept * h + np.outer(delta * x, b)
+        return (h.ravel(),), h @ c + p["skip"] * x
+
+    return step
 
 
 def qkv(p, x, heads, keys, features):
@@ -111,8 +117,9 @@ def ffm(p, state, x):
 
 EQUATIONS = {
     "s4d": s4d,
-    "mamba": mamba,
-    "mamba_square": mamba,
+    "mamba": mamba(),
+    "mamba_square": mamba(),
+    "mamba_negative": mamba(-1),
     "linear_attention": linear_attention(),
     "linear_attention_heads": linear_attention(2, 3),
     "gated_linear_attention": gated_linear_attention,
@@ -153,6 +160,7 @@ CARRIES = {"linear_attention": summed, "linear_attention_heads": summed}
 
 VARIANTS = [
     ("mamba_square", lambda p: rnnjax.Mamba(4, state_features=3, rank=2, precision=p), 4),
+    ("mamba_negative", lambda p: rnnjax.Mamba(4, state_features=3, negative_eigenvalues=True, precision=p)),
     ("linear_attention_heads", lambda p: rnnjax.LinearAttention(4, heads=2, key_features=3, precision=p)),
     ("delta_net_heads", lambda p: rnnjax.DeltaNet(4, heads=2, key_features=3, negative_eigenvalues=True, precision=p)),
     ("gated_delta_net_heads", lambda p: rnnjax.GatedDeltaNet(4, heads=2, key_features=3, precision=p)),

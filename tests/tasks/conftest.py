@@ -8,7 +8,19 @@ import jax
 import numpy as np
 import pytest
 
-from rnnjax.tasks import Adding, CopyMemory, Digits, EmbeddedReber, FlipFlop, Latch, NoiseFreeLag, Task, TemporalOrder
+from rnnjax.tasks import (
+    Adding,
+    CopyMemory,
+    Counting,
+    Digits,
+    EmbeddedReber,
+    FlipFlop,
+    Latch,
+    ModularSum,
+    NoiseFreeLag,
+    Task,
+    TemporalOrder,
+)
 
 ROWS = 10_000  # one size throughout: every sampler is compiled once
 
@@ -24,12 +36,17 @@ CASES = [
     EmbeddedReber(14),
     *(NoiseFreeLag(6, variant) for variant in NoiseFreeLag.variants),
     FlipFlop(12, pulse=0.25),
+    ModularSum(6, shortest=1),
+    ModularSum(9, modulus=5),
+    Counting(6),
+    Counting(5, letters=3, shortest=2),
 ]
 
 
 def label(task: Task) -> str:
     options = [str(value) for value in vars(task).values() if isinstance(value, str)]
-    return "-".join([task.name, *options, *(["3"] if getattr(task, "symbols", 0) == 3 else [])])
+    numbers = [str(getattr(task, field, "")) for field in ("modulus", "letters")]
+    return "-".join([task.name, *options, *(["3"] if getattr(task, "symbols", 0) == 3 else []), *filter(None, numbers)])
 
 
 @pytest.fixture(scope="session", params=CASES, ids=label)

@@ -1,4 +1,4 @@
-"""Strings are those of the grammar, with the odds of the grammar, and what counts as predicted."""
+"""Strings are those of the grammar, with the odds of the grammar."""
 
 import re
 
@@ -8,7 +8,7 @@ import pytest
 
 from rnnjax.errors import InputError
 from rnnjax.tasks import EmbeddedReber
-from rnnjax.tasks.embedded_reber import SYMBOLS, predicted, spell
+from rnnjax.tasks.embedded_reber import SYMBOLS, spell
 
 ROUND = "(?:X T* V P)*"  # from node 4 back to it
 INNER = f"B (?:T S* X {ROUND} (?:S | X T* V V) | P T* V (?:V | P {ROUND} (?:S | X T* V V))) E"
@@ -49,14 +49,6 @@ def test_targets_are_the_symbols_that_may_follow(draw):
 def test_rows_of_a_longer_limit_are_rarely_cut():
     lengths = np.asarray(EmbeddedReber().sample(jax.random.key(0), 10_000).lengths)
     assert lengths.max() > 25 and np.mean(lengths == 40) < 1e-3 and 11 < lengths.mean() < 12.5
-
-
-def test_what_counts_as_predicted():
-    legal = np.array([0, 1, 1, 0, 0, 0, 0])
-    assert predicted(np.array([0.1, 0.5, 0.3, 0.2, 0, 0, 0]), legal)
-    assert not predicted(np.array([0.1, 0.5, 0.3, 0.4, 0, 0, 0]), legal)  # the second of two is not enough
-    assert not predicted(np.array([0.1, 0.5, 0.3, 0.3, 0, 0, 0]), legal)
-    assert not predicted(np.array([np.nan, 0.5, 0.3, 0.2, 0, 0, 0]), legal)
 
 
 def test_one_wrong_symbol_makes_a_row_wrong(draw, oracle, measure):

@@ -53,3 +53,11 @@ def test_half_precision_is_widened():
 
 def test_a_nan_names_no_class():
     assert losses.misclassified(jnp.array([jnp.nan, 0.0]), jnp.array(0)) == 1
+
+
+def test_what_is_legal_comes_first():
+    legal = jnp.array([0, 1, 1, 0])
+    assert losses.legal_first(jnp.array([0.1, 0.5, 0.3, 0.2]), legal)
+    assert not losses.legal_first(jnp.array([0.1, 0.5, 0.3, 0.4]), legal)  # the second of two is not enough
+    assert not losses.legal_first(jnp.array([0.1, 0.5, 0.3, 0.3]), legal)
+    assert not losses.legal_first(jnp.array([jnp.nan, 0.5, 0.3, 0.2]), legal)

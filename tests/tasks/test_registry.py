@@ -17,6 +17,8 @@ def test_every_task_is_found_by_its_name():
         "noise_free_lag",
         "mnist",
         "flip_flop",
+        "modular_sum",
+        "counting",
     ]
     for name, task in REGISTRY.items():
         assert task.name == name and issubclass(task, Task) and get(name) == task()

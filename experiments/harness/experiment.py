@@ -66,6 +66,8 @@ NAMES = (
     "copy_orthogonal",
     "latch_guessing",
     "selective_copying_depth",
+    "counting_languages",
+    "parity_eigenvalues",
     "long_time_lags",
     "long_adding",
     "flip_flop",

@@ -230,8 +230,8 @@ def reach_figure(summary: dict[str, Any]) -> Any:
     return figure
 
 
-def _runs(summary: dict[str, Any], network: str, *languages: str) -> list[dict[str, Any]]:
-    return [summary["runs"][_name(network, language)] for language in languages or LANGUAGES]
+def _stretches(values: list[list[int]]) -> str:
+    return " / ".join(f"{first} to {last}" if last else "none" for first, last in values)
 
 
 def _ends(summary: dict[str, Any], network: str, language: str) -> list[float]:
@@ -254,7 +254,7 @@ def _reach(network: str, *languages: str):
 
 
 def _counters(summary: dict[str, Any], network: str) -> list[float]:
-    return [value for row in _runs(summary, network) for value in row["counter"]]
+    return [value for language in LANGUAGES for value in summary["runs"][_name(network, language)]["counter"]]
 
 
 WEISS = "Weiss, Goldberg & Yahav 2018, arXiv:1805.04908"
@@ -332,7 +332,3 @@ EXPERIMENT = Experiment(
         "A rectified network is shown and not judged: the paper says that it can count, and not that it learns to.",
     ),
 )
-
-
-def _stretches(values: list[list[int]]) -> str:
-    return " / ".join(f"{first} to {last}" if last else "none" for first, last in values)

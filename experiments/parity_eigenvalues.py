@@ -155,7 +155,8 @@ def _sections(config: Config, found: dict[str, Any], summary: dict[str, Any]) ->
             f"Networks of one layer are trained on rows of 3 to {config.length} bits and say whether the number of "
             "ones is odd. A network that tracks the parity, a state that each one turns over, does so for any length; "
             "one that has learned lengths by heart is at chance beyond them.",
-            (("Share of rows right, each seed a line. Dotted: the longest rows of training.",
+            (("Share of rows right, each seed a line, means over a quarter of an octave. Dotted: the longest rows of "
+              "training; dashed: chance.",
               length_figure({name: arm["measured"] for name, arm in found.items()}, config.length)),),
             (((*header, *ranges), table),),
         ),
@@ -178,8 +179,8 @@ def length_figure(found: dict[str, list[np.ndarray]], length: int) -> Any:
         for axes, (title, names) in zip(panels, kinds, strict=True):
             for name, color in zip(names, style.PALETTE, strict=False):
                 for place, values in enumerate(found[name]):
-                    at = np.arange(1, len(values) + 1)
-                    axes.plot(at, values, color=color, linewidth=0.9, alpha=0.85, label=name if place == 0 else None)
+                    at, means = _quarter_octaves(values)
+                    axes.plot(at, means, color=color, linewidth=1.0, alpha=0.85, label=name if place == 0 else None)
             axes.axvline(length, color=style.SOFT, linestyle=":", linewidth=1)
             axes.axhline(0.5, color=style.INK, linestyle=(0, (3, 2)), linewidth=0.9)
             axes.set_xscale("log", base=2)
@@ -187,10 +188,18 @@ def length_figure(found: dict[str, list[np.ndarray]], length: int) -> Any:
             axes.set_title(title)
             axes.set_xlabel("digits")
             axes.set_ylim(0.4, 1.03)
-            axes.legend(loc="lower left", fontsize="small")
+            axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.68))
         panels[0].set_ylabel("share of rows right")
         style.settle(figure)
     return figure
+
+
+def _quarter_octaves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means over lengths that differ by less than a fourth root of two, and the middle of each: four an octave."""
+    lengths = np.arange(1, len(values) + 1)
+    bins = np.unique(np.floor(4 * np.log2(lengths)), return_inverse=True)[1]
+    counts = np.bincount(bins)
+    return np.bincount(bins, lengths) / counts, np.bincount(bins, values) / counts
 
 
 def _shares(summary: dict[str, Any], names: tuple[str, ...]) -> str:

@@ -170,14 +170,14 @@ def test_bad_input_is_one_line(arguments, said, capsys, monkeypatch):
     assert len(lines) == 1 and said in lines[0]
 
 
-def test_the_page_is_what_the_measured_files_say():
-    """The page of the site is rendered from the files beside the benchmark, and not written by hand."""
-    files = sorted((ROOT / "benchmarks" / "measured").glob("*.json"))
-    page = ROOT / "docs" / "benchmarks.md"
+@pytest.mark.parametrize(("files", "name"), [("*.json", "benchmarks.md"), ("epyc/*.json", "benchmarks_epyc.md")])
+def test_a_page_is_what_the_measured_files_say(files, name):
+    """The pages of the site are rendered from the files beside the benchmark, and not written by hand."""
+    page = ROOT / "docs" / name
     if not page.exists():
         pytest.skip("a distribution without the documentation")
-    documents = [json.loads(file.read_text()) for file in files]
-    again = "python -m benchmarks render benchmarks/measured/*.json --docs docs/benchmarks.md"
+    documents = [json.loads(file.read_text()) for file in sorted((ROOT / "benchmarks" / "measured").glob(files))]
+    again = f"python -m benchmarks render benchmarks/measured/{files} --docs docs/{name}"
     assert page.read_text() == report.markdown(documents), f"render it again: {again}"
 
 

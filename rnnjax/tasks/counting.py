@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from rnnjax.tasks.losses import binary_cross_entropy, legal_first, masked_mean
-from rnnjax.tasks.synthetic import SyntheticTask, integers, random_words
+from rnnjax.tasks.legal_symbols import LegalSymbols
+from rnnjax.tasks.synthetic import integers, random_words
 from rnnjax.tasks.task import Array, Batch
 
 
 @dataclasses.dataclass(frozen=True)
-class Counting(SyntheticTask):
+class Counting(LegalSymbols):
     """The counting languages a^n b^n (two `letters`), a^n b^n c^n (three) and so on; what may follow is due.
 
     A row shows a start, then n times each of the letters in turn, one symbol a step, one-hot. n is drawn for each row
@@ -54,8 +53,6 @@ class Counting(SyntheticTask):
 
     name: ClassVar[str] = "counting"
     source: ClassVar[str] = "Weiss, Goldberg & Yahav 2018, arXiv:1805.04908"
-    metric: ClassVar[str] = "error_rate"
-    many_to_one: ClassVar[bool] = False
 
     longest: int = 99
     letters: int = 2
@@ -103,20 +100,3 @@ class Counting(SyntheticTask):
         first = (shown == 1)[:, None] & (jnp.arange(self.outputs) < 2)
         targets = jnp.where(first, 1, jax.nn.one_hot(following, self.outputs)) * valid[:, None]
         return Batch(inputs, targets, valid.astype(jnp.float32), length)
-
-    def target_loss(self, outputs: Array, batch: Batch) -> Array:
-        return binary_cross_entropy(outputs, batch.targets)
-
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
-        """The "loss", the "accuracy" (fraction of symbols predicted right), and the "error_rate" of whole rows."""
-        loss = self.loss(outputs, batch)
-        right = legal_first(outputs, batch.targets)
-        return {
-            "loss": loss,
-            "accuracy": masked_mean(right.astype(jnp.float32), batch.mask),
-            "error_rate": jnp.mean(jnp.any(~right & (batch.mask > 0), -1), dtype=jnp.float32),
-        }
-
-    def solved(self, metrics: Mapping[str, ArrayLike]) -> Array:
-        """No row wrong."""
-        return jnp.asarray(metrics["error_rate"]) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import ClassVar
 
 import jax
@@ -12,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from rnnjax.tasks.losses import binary_cross_entropy, legal_first, masked_mean
-from rnnjax.tasks.synthetic import SyntheticTask, random_words
+from rnnjax.tasks.legal_symbols import LegalSymbols
+from rnnjax.tasks.synthetic import random_words
 from rnnjax.tasks.task import Array, Batch
 
 SYMBOLS = "BTPSXVE"
@@ -30,7 +29,7 @@ _REBER = (  # the edges that leave each node, as symbol and next node; the edge 
 
 
 @dataclasses.dataclass(frozen=True)
-class EmbeddedReber(SyntheticTask):
+class EmbeddedReber(LegalSymbols):
     """The embedded Reber grammar: strings of seven symbols B, T, P, S, X, V, E, of which the legal successors are due.
 
     A string is B, then T or P, then a string of the Reber grammar, then the same T or P again, then E: to know the last
@@ -71,8 +70,6 @@ class EmbeddedReber(SyntheticTask):
 
     name: ClassVar[str] = "embedded_reber"
     source: ClassVar[str] = "Hochreiter & Schmidhuber 1997, section 5.1, doi:10.1162/neco.1997.9.8.1735"
-    metric: ClassVar[str] = "error_rate"
-    many_to_one: ClassVar[bool] = False
 
     length: int = 40
 
@@ -121,24 +118,6 @@ class EmbeddedReber(SyntheticTask):
         _, (codes, targets, valid, counts) = jax.lax.scan(step, jnp.int32(0), (words, remaining))
         inputs = jax.nn.one_hot(codes, self.in_features) * valid[:, None]
         return Batch(inputs, targets.astype(jnp.float32), counts.astype(jnp.float32), valid.sum())
-
-    def target_loss(self, outputs: Array, batch: Batch) -> Array:
-        return binary_cross_entropy(outputs, batch.targets)
-
-    def metrics(self, outputs: Array, batch: Batch) -> dict[str, Array]:
-        """The "loss", the "accuracy" (fraction of symbols predicted right), and the "error_rate" of whole rows."""
-        loss = self.loss(outputs, batch)
-        right = legal_first(outputs, batch.targets)
-        wrong = jnp.any(~right & (batch.mask > 0), -1)
-        return {
-            "loss": loss,
-            "accuracy": masked_mean(right.astype(jnp.float32), batch.mask),
-            "error_rate": jnp.mean(wrong, dtype=jnp.float32),
-        }
-
-    def solved(self, metrics: Mapping[str, ArrayLike]) -> Array:
-        """No row wrong."""
-        return jnp.asarray(metrics["error_rate"]) == 0
 
 
 def spell(inputs: ArrayLike, length: int) -> str:

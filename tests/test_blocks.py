@@ -13,7 +13,6 @@ from rnnjax import LSTM, Precision, unroll
 from rnnjax.cell import abstract_params
 from rnnjax.engines import Scan
 from rnnjax.engines.blocks import even_block, root_block
-from rnnjax.engines.scan import _block
 
 STEP = 3 * 4 * 8  # bytes of one gate's drive at a step of the examples: rows, features, float64
 SOME = [entry for entry in CELLS if entry.name in ("lstm", "gru_reset_before", "stack_of_wrapped")]
@@ -62,7 +61,8 @@ def test_low_precision_counts_its_bytes():
     for precision, steps in ((Precision(), 8), (Precision("bfloat16"), 10)):
         cell = LSTM(8, precision=precision)
         weights = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_params(cell, 2))
-        assert _block(jax.eval_shape(cell.project, weights, xs), 1 << 10, 16) == steps
+        drive = jax.eval_shape(cell.project, weights, xs)
+        assert Scan(drive_bytes=1 << 10)._block(drive, 1 << 10, 1) == steps
 
 
 @pytest.mark.parametrize("time", [1, 2, 7, 96, 97, 1000])
@@ -91,5 +91,6 @@ def test_no_steps_at_all():
 def test_the_examples_need_blocks(entry):
     """The law above is about several blocks: the engine given there takes fewer steps at once than there are."""
     cell, params, xs, *_ = example(entry)
-    block = _block(cell.project(cell.prepare(params), np.moveaxis(xs, 1, 0)), STEP, 16)
+    drive = cell.project(cell.prepare(params), np.moveaxis(xs, 1, 0))
+    block = Scan(drive_bytes=STEP)._block(drive, STEP, 1)
     assert 0 < block < TIME

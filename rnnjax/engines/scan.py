@@ -18,9 +18,8 @@ from rnnjax.rows import select
 Array = jax.Array
 PyTree = Any
 
-_BLOCKS_AT_LEAST = 16  # with fewer, what is saved in memory traffic is lost on smaller products
-_FORWARD_BLOCKS_AT_LEAST = 32  # of a quarter of the size: without a derivative a block is read once, from the cache
-_STEPS_AT_LEAST = 8  # the same for blocks of few steps, unless these are large
+_WHOLE = 16  # times `drive_bytes`: up to there blocks lose on smaller products what they save in memory traffic
+_STEPS_AT_LEAST = 8  # without a derivative, as blocks of few steps lose the same way, unless these are large
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +28,8 @@ class Scan(Engine):
 
     Args:
       drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps where
-        a derivative is taken; a sequence whose drive is at most 16 times as large is run in one block. Without a
-        derivative it is a quarter of that, or eight steps where these are no more than twice of it, and a sequence
-        whose drive is at most 8 times as large is run in one block.
+        a derivative is taken. Without a derivative it is a quarter of that, for the cache, or eight steps where these
+        are no more than twice of it. A sequence whose drive is at most 16 times as large is run in one block.
 
     Raises:
       InputError: a size that is no positive int.
@@ -77,14 +75,14 @@ class Scan(Engine):
 
         def differentiable(weights, carry, steps):
             drive = jax.eval_shape(cell.project, weights, steps[0])
-            block = _block_of(call.remat, time) or _block(drive, self.drive_bytes, _BLOCKS_AT_LEAST)
+            block = _block_of(call.remat, time) or self._block(drive, self.drive_bytes, 1)
             run = jax.checkpoint(stored) if call.remat else stored
             return over_blocks(functools.partial(run, weights), carry, steps, block, call.reverse)
 
         @jax.custom_vjp
         def forward(weights, carry, steps):
             held = jax.eval_shape(lambda *given: cell.stream(*given)[0], weights, steps[0])
-            block = _block(held, self.drive_bytes // 4, _FORWARD_BLOCKS_AT_LEAST, _STEPS_AT_LEAST)
+            block = self._block(held, self.drive_bytes // 4, _STEPS_AT_LEAST)
             return over_blocks(functools.partial(streamed, weights), carry, steps, block, call.reverse)
 
         forward.defvjp(functools.partial(jax.vjp, differentiable), lambda pull, cotangents: pull(cotangents))
@@ -93,17 +91,16 @@ class Scan(Engine):
         carry, (ys, carries) = run(weights, carry, steps)
         return carry, ys, carries
 
+    def _block(self, held: PyTree, size: int, steps: int) -> int:
+        """How many steps of what is made ahead of the loop are made at once: all, or as many as take up the size.
 
-def _block(held: PyTree, size: int, at_least: int, steps: int = 1) -> int:
-    """How many steps of what is made ahead of the loop are made at once: all, unless that is so many blocks.
-
-    A block has so many `steps` at least, if that is no more than eight times the size.
-    """
-    time = jax.tree.leaves(held)[0].shape[0]
-    step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(held)) // max(time, 1)
-    return (
-        time if step * time <= at_least * size else even_block(time, max(1, size // step, min(steps, 8 * size // step)))
-    )
+        A block has so many `steps` at least, if these take up no more than eight times the size.
+        """
+        time = jax.tree.leaves(held)[0].shape[0]
+        step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(held)) // max(time, 1)
+        if step * time <= _WHOLE * self.drive_bytes:
+            return time
+        return even_block(time, max(1, size // step, min(steps, 8 * size // step)))
 
 
 def _block_of(remat: bool | int | str | None, time: int) -> int | None:

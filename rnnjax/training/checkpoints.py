@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers
 
 from rnnjax.errors import InputError, StorageError
 from rnnjax.serialization import from_json, to_json
@@ -25,8 +24,10 @@ from rnnjax.training.plain_state import checksum, described, packed, unpacked, w
 
 PyTree = Any
 
-FORMAT = 2
+FORMAT = 3
 """Of what is saved: another number is refused."""
+
+_TEMPORARY = ".orbax-checkpoint-tmp"  # in the name of a folder that is being written, or deleted
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # what goes wrong is raised too: it need not fill the screen
 
@@ -65,7 +66,7 @@ class Checkpoints:
         self.path = pathlib.Path(path)
         self._keep, self._about = keep, about
         self._sign = 1.0 if mode == "max" else -1.0
-        self._opened: ocp.CheckpointManager | None = None
+        self._opened: ocp.Checkpointer | None = None
         self._thread = ThreadPoolExecutor(1)  # writes while training goes on
         self._begun: Future | None = None
 
@@ -82,9 +83,21 @@ class Checkpoints:
         if self._about is not None:
             beside["about"] = to_json(self._about)
         self._wait()
-        with self._writing():
-            save = self._manager.save
-        self._begun = self._thread.submit(save, step, args=ocp.args.ArraySave(row), metrics=beside)
+        self._begun = self._thread.submit(self._write, step, row, beside)
+
+    def _write(self, step: int, row: np.ndarray, beside: dict[str, Any]) -> None:
+        """Writes a checkpoint and deletes those that are no longer kept.
+
+        Without Orbax's manager of checkpoints, whose own looking around costs as much as writing a small state.
+        """
+        if self._opened is None:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._opened = _checkpointer()
+        self._opened.save(self._place(step), args=ocp.args.ArraySave(row), custom_metadata=beside)
+        kept = {*self.steps()[-self._keep :], *self._by_value()[:1]}
+        for old in set(self.steps()) - kept:
+            doomed = self.path / f"{old}{_TEMPORARY}-deleted"  # at once, so that no kill leaves half of a checkpoint
+            shutil.rmtree(self._place(old).rename(doomed))
 
     def steps(self) -> list[int]:
         """The update numbers for which there is a checkpoint, in order."""
@@ -95,7 +108,7 @@ class Checkpoints:
     def latest(self) -> int | None:
         """The newest checkpoint's update number, or `None`."""
         self._wait()
-        return max(self.steps() if self._opened is None else self._opened.all_steps(), default=None)
+        return max(self.steps(), default=None)
 
     def best(self) -> int | None:
         """The best checkpoint's update number, or `None`.
@@ -121,9 +134,9 @@ class Checkpoints:
         template = jax.eval_shape(without_keys, like)
         reason = None
         try:
-            with ocp.Checkpointer(ocp.ArrayCheckpointHandler(), multiprocessing_options=_by_itself()) as reader:
+            with _checkpointer() as reader:
                 how = ocp.args.ArrayRestore(restore_args=ocp.RestoreArgs(restore_type=np.ndarray))
-                row = np.asarray(reader.restore(self._place(step) / "default", args=how))
+                row = np.asarray(reader.restore(self._place(step), args=how))
             if beside.get("checksum") != checksum(row, beside["state"]):
                 reason = "its checksum is another"
         except Exception as error:  # Orbax raises many kinds for a damaged checkpoint
@@ -169,7 +182,7 @@ class Checkpoints:
         """
         if not self.path.is_dir():
             return
-        for left in self.path.glob("*.orbax-checkpoint-tmp*"):
+        for left in self.path.glob(f"*{_TEMPORARY}*"):
             shutil.rmtree(left)
         for other in self.steps():
             place, target = self._place(other), aside / str(other)
@@ -186,14 +199,14 @@ class Checkpoints:
         Raises:
           StorageError: something could not be written.
         """
-        manager, self._opened = self._opened, None
         try:
             self._wait()
         finally:
             self._thread.shutdown()
-            if manager is not None:
+            writer, self._opened = self._opened, None
+            if writer is not None:
                 with self._writing():
-                    manager.close()
+                    writer.close()
 
     def _wait(self) -> None:
         """Until what was saved last is written.
@@ -205,25 +218,6 @@ class Checkpoints:
         if begun is not None:
             with self._writing():
                 begun.result()
-
-    @property
-    def _manager(self) -> ocp.CheckpointManager:
-        if self._opened is None:
-            value = lambda beside: self._sign * beside["value"]  # noqa: E731
-            best = checkpoint_managers.BestN(get_metric_fn=value, n=1)
-            options = ocp.CheckpointManagerOptions(
-                preservation_policy=checkpoint_managers.AnyPreservationPolicy(
-                    [checkpoint_managers.LatestN(self._keep), best]
-                ),
-                best_fn=value,
-                best_mode="max",
-                enable_async_checkpointing=False,  # after a failure its threads keep the process waiting for minutes
-                create=False,
-                multiprocessing_options=_by_itself(),
-            )
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._opened = ocp.CheckpointManager(self.path, options=options)
-        return self._opened
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -241,17 +235,17 @@ class Checkpoints:
     def _beside(self, step: int) -> dict[str, Any]:
         """What was saved beside the state."""
         try:
-            beside = json.loads((self._place(step) / "metrics" / "metrics").read_text())
+            beside = json.loads((self._place(step) / "_CHECKPOINT_METADATA").read_text())["custom_metadata"]
             if isinstance(beside, dict) and isinstance(beside.get("value"), int | float):
                 return beside
             reason = "its metric is no number"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             reason = reason_of(error)
         raise self._damaged(step, reason)
 
     def _readable(self, step: int) -> bool:
         try:
-            return bool(self._beside(step)) and (self._place(step) / "default").is_dir()
+            return bool(self._beside(step)) and (self._place(step) / "checkpoint").is_dir()
         except DamagedError:
             return False
 
@@ -293,6 +287,10 @@ class Checkpoints:
 
 def _in_words(leaf: list | None) -> str:
     return "nothing" if leaf is None else f"shape {tuple(leaf[0])} of {leaf[1]}"
+
+
+def _checkpointer() -> ocp.Checkpointer:
+    return ocp.Checkpointer(ocp.ArrayCheckpointHandler(), multiprocessing_options=_by_itself())
 
 
 def _by_itself() -> ocp.options.MultiprocessingOptions:

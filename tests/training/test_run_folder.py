@@ -250,7 +250,7 @@ def test_a_foreign_configuration_is_refused(text, words, config, copy, files):
 
 def test_a_damaged_metric_is_refused(config, copy, files):
     """Where it cannot be told which checkpoint is the best, the folder with the checkpoints is named."""
-    for path in (copy / "checkpoints").glob("*/metrics/metrics"):
+    for path in (copy / "checkpoints").glob("*/_CHECKPOINT_METADATA"):
         path.write_text('{"val')
     refused(["checkpoints", str(copy)], copy, files, config, SEEDS, copy, resume=True)
     with pytest.raises(InputError, match=str(copy)):

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 IN_FULL = [pytest.mark.exhaustive, pytest.mark.slow]
 SEEDS = (0, 1)
+METADATA = "_CHECKPOINT_METADATA"
 EVERY = 10
 
 
@@ -51,7 +52,7 @@ def untimed(folder):
 def largest(place: pathlib.Path) -> pathlib.Path:
     """The file of a checkpoint with its arrays."""
     return max(
-        (path for path in (place / "default").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+        (path for path in (place / "checkpoint").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
     )
 
 
@@ -68,11 +69,11 @@ def lacking(place):
 
 
 def emptied(place):
-    shutil.rmtree(place / "default")
+    shutil.rmtree(place / "checkpoint")
 
 
 def without_metric(place):
-    (place / "metrics" / "metrics").write_text('{"val')
+    (place / METADATA).write_text('{"val')
 
 
 DAMAGES = [truncated, garbled, lacking, emptied, without_metric]
@@ -136,10 +137,11 @@ def test_where_all_are_damaged_nothing_is_done(config, copy, files):
 
 
 def test_what_a_kill_left_is_cleared_away(finished, config, copy, assert_identical):
-    """A half-written checkpoint and a half-deleted old one are gone once the run has been taken up again."""
+    """A half-written checkpoint and half-deleted old ones are gone once the run has been taken up again."""
+    shutil.copytree(copy / "checkpoints" / "20", copy / "checkpoints" / "10.orbax-checkpoint-tmp-deleted")
     shutil.copytree(copy / "checkpoints" / "40", copy / "checkpoints" / "40.orbax-checkpoint-tmp")
     shutil.rmtree(copy / "checkpoints" / "40")
-    shutil.rmtree(copy / "checkpoints" / "20" / "metrics")
+    shutil.rmtree(copy / "checkpoints" / "20" / "checkpoint")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = train(config, SEEDS, copy, resume=True, checkpoint_every=EVERY, keep=3, quiet=True)
@@ -180,8 +182,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(config, copy, files):
 
 def test_a_checkpoint_of_another_version_is_refused(config, copy, files):
     """Its number of the format is named, and that of this version."""
-    rewritten(copy / "checkpoints" / "40" / "metrics" / "metrics", lambda value: value.update(format=1))
-    refused(["checkpoint: got", str(copy / "checkpoints" / "40"), "format 1", "format 2"], copy, files, config)
+    rewritten(copy / "checkpoints" / "40" / METADATA, lambda value: value["custom_metadata"].update(format=2))
+    refused(["checkpoint: got", str(copy / "checkpoints" / "40"), "format 2", "format 3"], copy, files, config)
 
 
 def test_a_field_of_another_version_is_named(config, copy, files):

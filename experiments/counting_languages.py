@@ -45,7 +45,7 @@ class Config:
     seeds: tuple[int, ...] = (0, 1, 2)
     batch_size: int = 32
     learning_rates: tuple[float, float] = (3e-2, 1e-2)
-    steps: tuple[int, int] = (4000, 6000)
+    steps: tuple[int, int] = (4000, 12_000)
     evaluate_every: int = 200
     processes: int | None = None
 
@@ -273,8 +273,6 @@ CLAIMS = (
         "trained up to n = 49, shown at n = 100",
         _reach("LSTM", LANGUAGES[1]),
         lambda s: min(_ends(s, "LSTM", LANGUAGES[1])) >= 1.25,
-        remark="One LSTM of three ended at 57, soon after the largest n of training, though a state of it counts: how "
-        "far a network is right depends on how exactly rises and falls cancel.",
     ),
     Claim(
         "A GRU does not.",
@@ -315,7 +313,7 @@ EXPERIMENT = Experiment(
     claims=CLAIMS,
     protocol="Strings a^n b^n and a^n b^n c^n with n drawn from 1 to 50 (`paper`: 99 and 49); after each symbol those "
     "that may follow are due, as sets. Networks of 10 units with a linear readout. Adam from 0.03 (three letters: "
-    "0.01; both 0.001) to 0 along a cosine, global norm clipped at 1, 4,000 (6,000; 60,000) updates of 32 fresh "
+    "0.01; both 0.001) to 0 along a cosine, global norm clipped at 1, 4,000 (12,000; 60,000) updates of 32 fresh "
     "strings. Then every n is tried up to 5 (10) times the largest of training: a string is right if every symbol of "
     "it is predicted, and how far a network counts is the end of the longest stretch of n without a wrong one.",
     deviations=(
@@ -329,6 +327,11 @@ EXPERIMENT = Experiment(
         "three ended at n = 54 on a^n b^n (the others at 81 and 82; GRUs at 51 to 56), at 0.03 they ended at 70, 88 "
         "and 90 (GRUs 54 to 58); on a^n b^n c^n, trained up to 50, LSTMs at 0.01 ended at 69, 72 and 74 (GRUs 52 to "
         "56), and trained up to 25 at 0.03 at 26, 29 and 49 (GRUs 27 to 29).",
+        "Networks on a^n b^n c^n first had 6,000 updates. The LSTM of seed 1 had solved the numbers of training after "
+        "4,000 of them and ended at n = 57 (the others at 101 and 89), and its claim was missed: how far a network is "
+        "right depends on how exactly rises and falls cancel. With 12,000 updates, pilot LSTMs of the seeds 100 to 105 "
+        "ended at 74 to 84, and GRUs of the seeds 100 to 102 at 53 to 55. They have 12,000 since then; claims, "
+        "thresholds and seeds are the same.",
         "A rectified network is shown and not judged: the paper says that it can count, and not that it learns to.",
     ),
 )

@@ -34,6 +34,9 @@ class Config:
       batch_size: rows an update.
       learning_rate: of Adam.
       steps: updates.
+      mamba_batch_size: rows an update of either Mamba.
+      mamba_learning_rate: of Adam for either Mamba.
+      mamba_steps: updates of either Mamba.
       evaluate_every: updates between evaluations.
       test_rows: rows of the test.
       processes: worker processes; `None` means one a core.
@@ -47,6 +50,9 @@ class Config:
     batch_size: int = 64
     learning_rate: float = 3e-3
     steps: int = 4000
+    mamba_batch_size: int = 256
+    mamba_learning_rate: float = 1e-3
+    mamba_steps: int = 1600
     evaluate_every: int = 200
     test_rows: int = 500
     processes: int | None = None
@@ -54,7 +60,7 @@ class Config:
 
 PRESETS = {
     "laptop": Config(),
-    "paper": Config(hidden=16, batch_size=256, learning_rate=1e-3, steps=20_000, test_rows=8192),
+    "paper": Config(hidden=16, batch_size=256, learning_rate=1e-3, steps=20_000, mamba_steps=20_000, test_rows=8192),
 }
 
 NONLINEAR = ("tanh", "LSTM", "GRU", "sLSTM")
@@ -65,7 +71,7 @@ TURNING = ("Mamba, to -1", "DeltaNet, to -1")
 def networks(config: Config) -> dict[str, Cell]:
     """The networks that are compared, by name: one layer each."""
     hidden = config.hidden
-    mamba = Mamba(hidden, state_features=1, dt_min=0.6, dt_max=0.8)
+    mamba = Mamba(hidden, state_features=4, rank=16, dt_min=0.01, dt_max=1.0)
     delta_net = DeltaNet(config.matrices, heads=4)
     return {
         "tanh": Elman(hidden),
@@ -83,22 +89,21 @@ def networks(config: Config) -> dict[str, Cell]:
 
 def run(config: Config, folder: RunFolder) -> Outcome:
     """Trains every network on short rows and reads it at each step of longer ones."""
-    optimizer = Optimizer("adam", config.learning_rate, clip="norm")
-    arms = [
-        Arm(
-            name,
-            TrainConfig(
-                ModularSum(config.length),
-                cell,
-                optimizer,
-                steps=config.steps,
-                batch_size=config.batch_size,
-                evaluate_every=config.evaluate_every,
-                stop_when_solved=False,
-            ),
+    arms = []
+    for name, cell in networks(config).items():
+        small = config.learning_rate, config.steps, config.batch_size
+        large = config.mamba_learning_rate, config.mamba_steps, config.mamba_batch_size
+        rate, steps, batch_size = large if isinstance(cell, Mamba) else small
+        training = TrainConfig(
+            ModularSum(config.length),
+            cell,
+            Optimizer("adam", rate, clip="norm"),
+            steps=steps,
+            batch_size=batch_size,
+            evaluate_every=config.evaluate_every,
+            stop_when_solved=False,
         )
-        for name, cell in networks(config).items()
-    ]
+        arms.append(Arm(name, training))
     test = functools.partial(measure, longest=config.longest, rows=config.test_rows)
     found = sweep(arms, config.seeds, folder, config.processes, measure=test)
     longer = slice(config.length - 1, None)
@@ -188,7 +193,7 @@ def length_figure(found: dict[str, list[np.ndarray]], length: int) -> Any:
             axes.set_title(title)
             axes.set_xlabel("digits")
             axes.set_ylim(0.4, 1.03)
-            axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.68))
+            axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.68), frameon=True, edgecolor="none")
         panels[0].set_ylabel("share of rows right")
         style.settle(figure)
     return figure
@@ -239,9 +244,6 @@ CLAIMS = (
         "from random guessing to a perfect score",
         lambda s: _shares(s, TURNING[:1]),
         lambda s: _tracked(s, TURNING[:1]),
-        remark="The recurrence alone, without its block, can do it and seldom finds it: it did in five of twelve pilot "
-        "runs, three of four with the start used here, and with none of the three seeds that count. An eigenvalue has "
-        "to reach -1 after a one, for which the step must grow without bound, and 1 after a zero.",
     ),
     Claim(
         "A DeltaNet whose eigenvalues go down to -1 does.",
@@ -264,11 +266,11 @@ EXPERIMENT = Experiment(
     claims=CLAIMS,
     protocol="Parity of bits, rows of 3 to 40, the length drawn for each row, the answer due after the last. One "
     "layer, a linear readout: 64 units (`paper`: 16), DeltaNet and mLSTM, whose states are matrices, 16 in 4 heads. "
-    "Mamba has one state a unit, and steps that start between 0.6 and 0.8. Adam at 0.003 (0.001), global norm clipped "
-    "at 1, 4,000 updates (20,000) of 64 fresh rows (256); solved: fewer than 1 % of 1,000 validation rows wrong, "
-    "looked at every 200 updates. Then 500 rows (8,192) of 256 bits are read out at each step, which answers for all "
-    "lengths up to 256. Judged is the mean over lengths of 40 to 256: tracked above 95 %, guessed below 60 %, in "
-    "every seed.",
+    "Mamba has four states a unit, a map to its steps of rank 16, and steps that start between 0.01 and 1. Adam at "
+    "0.003 (0.001), global norm clipped at 1, 4,000 updates (20,000) of 64 fresh rows (256); either Mamba at 0.001, "
+    "1,600 updates (20,000) of 256 rows; solved: fewer than 1 % of 1,000 validation rows wrong, looked at every 200 "
+    "updates. Then 500 rows (8,192) of 256 bits are read out at each step, which answers for all lengths up to 256. "
+    "Judged is the mean over lengths of 40 to 256: tracked above 95 %, guessed below 60 %, in every seed.",
     deviations=(
         "Sizes, rate and budget of `paper` are those of the authors' configurations for one layer; their warm-up over "
         "2,000 updates and cosine, their weight decay and bfloat16 are left out.",
@@ -279,10 +281,18 @@ EXPERIMENT = Experiment(
         "Sizes and rate of the laptop preset were chosen in pilot runs with the seeds 100, 101 and 102. With 16 "
         "units, batches of 64 and 0.01, falling to zero, tanh network, sLSTM and DeltaNet to -1 learned parity within "
         "4,000 updates, and LSTM, GRU and Mamba to -1 did not. With 64 units and 0.003 the non-linear networks did "
-        "within 1,800, each with three seeds. Mamba to -1 depends on its start: with 16 units it was at chance in "
-        "each of seven pilots, one of 20,000 updates; with 64 units it learned parity in five of twelve, within 200 to "
-        "1,000 updates, most often (three of four) from steps of 0.6 to 0.8, at which half of its eigenvalues lie on "
-        "either side of zero, as those of DeltaNet do. The authors of Mamba start from steps between 0.001 and 0.1.",
+        "within 1,800, each with three seeds.",
+        "Mamba to -1 first had batches of 64 and a rate of 0.003 like the others, one state a unit and steps from 0.6 "
+        "to 0.8. The recurrence alone, without its block, can tell parity and seldom finds out how: an eigenvalue has "
+        "to reach -1 after a one, for which the step must grow without bound, and 1 after a zero. It learned parity in "
+        "five of twelve pilot runs, three of four with this start, then with none of the seeds 0, 1 and 2, and its "
+        "claim was missed. What it lacked were large batches: with the authors' 256 rows and 0.001, four states a unit "
+        "and steps from 0.01 to 1 it learned parity with each of the seeds 100 to 103, in 200 to 800 updates, and "
+        "three of these, trained for 1,500, were right on all longer rows. Both Mambas have had these settings since "
+        "then; claims and seeds are the same. The authors of Mamba start from steps between 0.001 and 0.1.",
+        "With 256 rows, 0.001 and 1,500 updates (seeds 100 to 102), one tanh network of three, two LSTMs and three "
+        "DeltaNets to -1 solve the short rows, and these DeltaNets are right on 53 to 72 % of the longer ones. So the "
+        "others keep their rate and batches.",
         "At first a run stopped as soon as it had solved the short rows. DeltaNet to -1 did so after 800, 800 and 400 "
         "updates and was then right on 76, 84 and 61 % of the longer ones, and its claim was missed. All runs have had "
         "the whole budget since then, as in the authors' code; claims and seeds are the same.",

@@ -44,8 +44,7 @@ def test_presets_are_on_file():
 @pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_toy_run_goes_from_end_to_end(tmp_path):
-    config = Config(
-        hidden=4, length=5, longest=8, seeds=(0, 1), batch_size=4, steps=4, evaluate_every=2, test_rows=8, processes=1
-    )
+    sizes = dict(hidden=4, length=5, longest=8, batch_size=4, mamba_batch_size=4, test_rows=8)
+    config = Config(**sizes, seeds=(0, 1), steps=4, mamba_steps=4, evaluate_every=2, processes=1)
     found = end_to_end(EXPERIMENT, config, tmp_path / "run")
     assert len(found["runs"]) == 10 and all(len(each["longer"]) == 2 for each in found["runs"].values())

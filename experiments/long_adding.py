@@ -30,6 +30,7 @@ class Config:
       steps: updates, at most.
       extended: networks that have more.
       extended_steps: theirs.
+      cornn_steps: updates of the coupled oscillators, which learn slowly with few units.
       indrnn_steps: updates of the IndRNN, whose learning rate is the smallest and whose updates are the cheapest.
       evaluate_every: updates between evaluations: the resolution of "solved at".
       evaluation_size: sequences of an evaluation.
@@ -41,8 +42,9 @@ class Config:
     seeds: tuple[int, ...] = (0, 1)
     batch_size: int = 20
     steps: int = 3000
-    extended: tuple[str, ...] = ("tanh", "GRU", "LEM", "coRNN")
+    extended: tuple[str, ...] = ("tanh", "GRU", "LEM")
     extended_steps: int = 6000
+    cornn_steps: int = 20_000
     indrnn_steps: int = 9000
     evaluate_every: int = 200
     evaluation_size: int = 500
@@ -57,6 +59,7 @@ PRESETS = {
         batch_size=50,
         steps=30_000,
         extended=(),
+        cornn_steps=60_000,
         indrnn_steps=60_000,
         evaluate_every=500,
         evaluation_size=1000,
@@ -73,7 +76,7 @@ def networks(config: Config) -> dict[str, tuple[Cell, Optimizer]]:
         "LSTM": (LSTM(width, bias_init={"forget": 1.0}), clipped),
         "GRU": (GRU(width), clipped),
         "LEM": (LEM(width, preset="paper", dt=0.0242), Optimizer("adam", 0.0026)),
-        "coRNN": (CoRNN(width, preset="paper", dt=0.06, gamma=66.0, epsilon=15.0), Optimizer("adam", 0.02)),
+        "coRNN": (CoRNN(width, preset="paper", dt=0.016, gamma=94.5, epsilon=9.5), Optimizer("adam", 0.02)),
         "IndRNN": (Stack(indrnn_layers(width, 2, config.length)), slow),
         "expRNN": (ExpRNN(width), Optimizer("rmsprop", 7e-4, decay=0.99, rate_factors=(("skew", 0.1),))),
         "AntisymmetricRNN": (
@@ -86,7 +89,8 @@ def networks(config: Config) -> dict[str, tuple[Cell, Optimizer]]:
 def run(config: Config, folder: RunFolder) -> Outcome:
     """Trains every network and gathers figures and numbers."""
     task = Adding(config.length, "halves")
-    steps = dict.fromkeys(config.extended, config.extended_steps) | {"IndRNN": config.indrnn_steps}
+    steps = dict.fromkeys(config.extended, config.extended_steps)
+    steps |= {"coRNN": config.cornn_steps, "IndRNN": config.indrnn_steps}
     arms = []
     for name, (cell, optimizer) in networks(config).items():
         training = TrainConfig(
@@ -183,27 +187,13 @@ CLAIMS = (
     ),
     Claim(
         "Coupled oscillators solve it.",
-        "Rusch & Mishra 2021, arXiv:2010.00951, adding problem, with the settings of the authors' code (curves; no "
-        "number was at hand)",
+        "Rusch & Mishra 2021, arXiv:2010.00951, adding problem (curves; no number was at hand)",
         "learnt at T up to 5,000",
         _ours("coRNN"),
         _solves("coRNN"),
-        remark="The constants are those of the authors' code, whose lag is 100 unless told otherwise; it gives none "
-        "for 500. With this stiffness a state stays below 1/66, so that a readout of few units has far to grow, and "
-        "the code allows 60,000 updates of 50 sequences. With its 128 units and batches of 50 both seeds were run "
-        "for 15,000 updates, 35 minutes of a core each: after 6,800 the errors were 0.123 and 0.087, then those of "
-        "the baseline again, at the end 0.143 and 0.158. Pilot runs with the seed 100 leave the baseline after "
-        "about 700 updates at T = 50, 1,000 at T = 100 (errors of 0.011 and 0.031 after 1,500) and 2,400 at T = "
-        "200. With 32 units, T = 500 and two other sets of constants, which the code has for images of 784 pixels, "
-        "they do not: dt 0.076, gamma 0.4, epsilon 8, Adam 0.0054 in 8,000 updates of 20; dt 0.042, gamma 2.7, "
-        "epsilon 4.7, Adam 0.02 in 2,000. Nor do, with the constants used here and the seed 100, 32 units in "
-        "14,000 updates of 20 or 64 in 9,000 of 50: the smallest errors are 0.138 and 0.144. The constants are a large "
-        "part of the reason: with dt 0.016, gamma 94.5, epsilon 9.5 and the same rate, recalled as those of the "
-        "paper's table for T = 5,000, which was not at hand to be checked, 500 steps damp a free oscillator by "
-        "exp(-38) and not by exp(-225). Pilot runs with these: 128 units in batches of 50 were below 0.01 after 2,600 "
-        "updates with the seed 100, and with the seed 101 at the baseline after 5,000, in which the gradient exploded "
-        "five times; with its norm clipped at 1 that seed came to 0.113 in 3,000. 64 units in batches of 50: 0.032 "
-        "after 6,000 (seed 100). 32 units in batches of 20: 0.015 and 0.011 after 12,000 (seeds 100 and 101).",
+        remark="One of two seeds does, as both seeds of the pilot runs did; the other, whose gradient exploded twice, "
+        "stays near the error of guessing for 20,000 updates. The papers have four times the units and more than "
+        "twice the batch.",
     ),
     Claim(
         "An IndRNN of two layers solves it.",
@@ -224,18 +214,30 @@ EXPERIMENT = Experiment(
     presets=PRESETS,
     run=run,
     claims=CLAIMS,
-    protocol="Adding, variant `halves`, T = 500; 32 units, batches of 20, at most 3,000 updates, tanh, GRU, LEM and "
-    "coRNN 6,000, IndRNN 9,000 (`paper`: 128, 50, 30,000, IndRNN 60,000); solved: mean squared error below 0.01 on "
-    "500 (1,000) fresh sequences. LEM: dt 0.0242, Adam 0.0026. coRNN: dt 0.06, gamma 66, epsilon 15, Adam 0.02. "
-    "IndRNN: two layers, |u| <= 2^(1/T), Adam 0.0002, a tenth of it every 20,000 updates. These three as in their "
-    "authors' code. expRNN: RMSprop 0.0007, a tenth of that for the orthogonal matrix, as in its code for MNIST. "
-    "AntisymmetricRNN: epsilon and gamma 0.01. That, tanh (orthogonal start), LSTM (forget bias 1) and GRU: Adam "
-    "0.001, global norm clipped at 1.",
+    protocol="Adding, variant `halves`, T = 500; 32 units, batches of 20, at most 3,000 updates, tanh, GRU and LEM "
+    "6,000, IndRNN 9,000, coRNN 20,000 (`paper`: 128, 50, 30,000, IndRNN and coRNN 60,000); solved: mean squared "
+    "error below 0.01 on 500 (1,000) fresh sequences. LEM: dt 0.0242, Adam 0.0026. IndRNN: two layers, |u| <= "
+    "2^(1/T), Adam 0.0002, a tenth of it every 20,000 updates. These two as in their authors' code. coRNN: dt 0.016, "
+    "gamma 94.5, epsilon 9.5, Adam 0.02. expRNN: RMSprop 0.0007, a tenth of that for the orthogonal matrix, as in its "
+    "code for MNIST. AntisymmetricRNN: epsilon and gamma 0.01. That, tanh (orthogonal start), LSTM (forget bias 1) "
+    "and GRU: Adam 0.001, global norm clipped at 1.",
     deviations=(
         "`laptop` has a quarter of the papers' units, less than half of their batches, and two seeds.",
+        "The authors' code of coRNN has dt 0.06, gamma 66 and epsilon 15 for a lag of 100, gives none for 500, and "
+        "allows 60,000 updates. With these constants 500 steps damp a free oscillator by exp(-225), and its claim was "
+        "missed: 32 units ended at 0.150 and 0.154 after 6,000 updates of 20, and 128 units, in 15,000 updates of 50, "
+        "came to 0.087 and returned to the error of guessing. Pilot runs with the seed 100 did no better with 32 "
+        "units and 14,000 updates, with 64, or with either set of constants that the code has for images of 784 "
+        "pixels. The constants here are recalled as those of the paper's table for T = 5,000, which was not at hand "
+        "to be checked; they damp by exp(-38). In pilot runs of 32 units they came below 0.01 after 14,800 and 12,800 "
+        "updates of 20 (seeds 100 and 101); with the norm of the gradient clipped at 1 they ended at 0.011 and 0.018 "
+        "after 20,000, the rate divided by ten from 15,000 on. 128 units in batches of 50 did after 2,600 with the "
+        "seed 100, and with the seed 101 were at the error of guessing after 5,000, in which the gradient exploded "
+        "five times, and, clipped, came to 0.012 in 8,000. The claim and its seeds are as they were, and it is missed "
+        "still.",
         "The networks of the claims, but for the IndRNN, were first given 3,000 updates. These are 60,000 "
         "sequences, where the logs of LEM's code have 95,000: three of the four runs of GRU and LEM had begun to "
-        "learn, and none was below 0.01. They have 6,000 since then.",
+        "learn, and none was below 0.01. They have more since then.",
         "The IndRNN's code clips the gradient within the recursion at 10, which is not done here; u is bounded where "
         "it is used, not after the update.",
         "expRNN and AntisymmetricRNN have no adding problem in their papers: they are shown and not judged, and so is "

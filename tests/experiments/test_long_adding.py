@@ -70,6 +70,7 @@ def test_a_toy_run_goes_from_end_to_end(tmp_path):
         batch_size=4,
         steps=4,
         extended=("GRU",),
+        cornn_steps=4,
         extended_steps=6,
         indrnn_steps=6,
         evaluate_every=2,

@@ -191,9 +191,8 @@ CLAIMS = (
         "learnt at T up to 5,000",
         _ours("coRNN"),
         _solves("coRNN"),
-        remark="One of two seeds does, as both seeds of the pilot runs did; the other, whose gradient exploded twice, "
-        "stays near the error of guessing for 20,000 updates. The papers have four times the units and more than "
-        "twice the batch.",
+        remark="One of two seeds does, as both seeds of the pilot runs did; the other stays near the error of guessing "
+        "for 20,000 updates. The papers have four times the units and more than twice the batch.",
     ),
     Claim(
         "An IndRNN of two layers solves it.",

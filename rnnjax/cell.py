@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from rnnjax.affine import Affine
 from rnnjax.errors import InputError
+from rnnjax.kernel import dot_inputs
 from rnnjax.precision import Precision
 
 Array = jax.Array
@@ -225,7 +226,7 @@ class UnitCell(Cell):
         return jax.tree.map(lambda leaf: leaf.astype(self.precision.dtype("compute")), params)
 
     def project(self, weights: PyTree, xs: PyTree) -> PyTree:
-        return xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + weights["bias"]
+        return dot_inputs(xs, weights["kernel"]) + weights["bias"]
 
     def zeros(self, batch_shape: tuple[int, ...], *shape: int) -> Array:
         """A zero state `[*batch_shape, *shape]` of the carry's dtype; `shape` is `features` unless given."""

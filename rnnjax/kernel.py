@@ -1,4 +1,4 @@
-"""The one product of state and weights, and what may stand in for a kernel in it."""
+"""The products of states and of inputs with weights, and what may stand in for a kernel in the former."""
 
 from __future__ import annotations
 
@@ -36,18 +36,43 @@ def dot_back(cotangent: Array, transposed: Array) -> Array:
     return jnp.einsum("...ghm,hgmn->...hn", cotangent, blocks).reshape(*cotangent.shape[:-3], heads * width)
 
 
+def dot_inputs(xs: Array, kernel: Any) -> Array:
+    """The product `xs @ kernel` of inputs, `[..., n], [n, m] -> [..., m]`, in the dtype of the kernel.
+
+    A product of two matrices, and so are its derivatives. As a sum over several axes, the gradient of the kernel would
+    start with a copy of `xs` in another order.
+    """
+    xs = xs.astype(kernel.dtype)
+    if xs.ndim < 3 or not _undivided():
+        return xs @ kernel
+    return (_rows(xs) @ kernel).reshape(*xs.shape[:-1], kernel.shape[-1])
+
+
 def contract(operands: Array, cotangents: Array, shape: tuple[int, ...]) -> Array:
     """The cotangent of a kernel of the given shape, from all operands and products' cotangents of its `dot`s at once.
 
     `sum over all leading axes of h^T d`, `[..., n], [..., m] -> [n, m]`, or block by block.
     """
     if len(shape) == 2:
+        if operands.ndim > 2 and _undivided():
+            operands, cotangents = _rows(operands), _rows(cotangents)
         axes = tuple(range(operands.ndim - 1))
         return jnp.tensordot(operands, cotangents, (axes, axes))
     heads, width, columns = shape
     operands = operands.reshape(-1, heads, width)
     cotangents = cotangents.reshape(-1, columns // width, heads, width)
     return jnp.einsum("bhn,bghm->hngm", operands, cotangents).reshape(shape)
+
+
+def _undivided() -> bool:
+    """Whether time and batch become one axis in a product: on a CPU that is the only device. Where the batch is split
+    over devices, this would gather it on each.
+    """
+    return jax.device_count() == 1 and jax.default_backend() == "cpu"
+
+
+def _rows(array: Array) -> Array:
+    return array.reshape(-1, array.shape[-1])
 
 
 def _by_head(h: Array, kernel: Array) -> Array:

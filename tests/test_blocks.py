@@ -11,14 +11,20 @@ from sequences import LENGTHS, RESETS, TIME, assert_same, evaluate, example
 
 from rnnjax import LSTM, Precision, unroll
 from rnnjax.cell import abstract_params
-from rnnjax.engines import Scan
+from rnnjax.engines import Scan, scan
 from rnnjax.engines.blocks import even_block, root_block
 
 STEP = 3 * 4 * 8  # bytes of one gate's drive at a step of the examples: rows, features, float64
 SOME = [entry for entry in CELLS if entry.name in ("lstm", "gru_reset_before", "stack_of_wrapped")]
 
 
-@pytest.mark.usefixtures("x64")
+@pytest.fixture
+def light(monkeypatch):
+    """Weights that count for nothing, as they do beside the drive of a long sequence."""
+    monkeypatch.setattr(scan, "_WEIGHTS", 0)
+
+
+@pytest.mark.usefixtures("x64", "light")
 @pytest.mark.parametrize("entry", SOME, ids=str)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("hoist", [False, True])
@@ -55,6 +61,7 @@ def test_the_drive_of_a_long_sequence_is_never_whole():
     assert run(Scan()) == time * 32
 
 
+@pytest.mark.usefixtures("light")
 def test_low_precision_counts_its_bytes():
     """A drive in bfloat16 may be of twice as many steps."""
     xs = jnp.zeros((1000, 1, 2))
@@ -62,7 +69,7 @@ def test_low_precision_counts_its_bytes():
         cell = LSTM(8, precision=precision)
         weights = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_params(cell, 2))
         drive = jax.eval_shape(cell.project, weights, xs)
-        assert Scan(drive_bytes=1 << 10)._block(drive, 1 << 10, 1) == steps
+        assert Scan(drive_bytes=1 << 10)._stored_block(weights, drive) == steps
 
 
 @pytest.mark.parametrize("time", [1, 2, 7, 96, 97, 1000])
@@ -86,11 +93,19 @@ def test_no_steps_at_all():
     assert ys.shape == (0, 8) and not np.any(final.h)
 
 
-@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("weights", "most"), [(0, 16), (1, 48), (2, 64)])
+def test_large_weights_leave_a_sequence_in_one_block(weights, most):
+    """Up to 16 times the size whatever the weights, up to 48 times the weights, and never more than 64 times the size."""
+    engine = Scan(drive_bytes=4)
+    for time in range(1, 100):
+        assert (engine._stored_block(jnp.zeros(weights), jnp.zeros((time, 1))) == time) is (time <= most)
+
+
+@pytest.mark.usefixtures("x64", "light")
 @pytest.mark.parametrize("entry", SOME[:2], ids=str)
 def test_the_examples_need_blocks(entry):
     """The law above is about several blocks: the engine given there takes fewer steps at once than there are."""
     cell, params, xs, *_ = example(entry)
-    drive = cell.project(cell.prepare(params), np.moveaxis(xs, 1, 0))
-    block = Scan(drive_bytes=STEP)._block(drive, STEP, 1)
+    weights = cell.prepare(params)
+    block = Scan(drive_bytes=STEP)._stored_block(weights, cell.project(weights, np.moveaxis(xs, 1, 0)))
     assert 0 < block < TIME

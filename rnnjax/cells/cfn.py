@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import DEFAULT, GatedCell, Preset, with_bias
 from rnnjax.errors import InputError
 from rnnjax.initializers import Uniform
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -66,7 +66,7 @@ class CFN(GatedCell):
         return CFNState(self.zeros(batch_shape))
 
     def project(self, weights, xs):
-        drive = self.split(xs.astype(self.precision.dtype("compute")) @ weights["kernel"])
+        drive = self.split(dot_inputs(xs, weights["kernel"]))
         forget, write = jnp.split(weights["bias"], 2)
         return {
             "forget": drive["forget"] + forget,

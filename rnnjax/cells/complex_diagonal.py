@@ -13,7 +13,7 @@ from rnnjax import affine
 from rnnjax.cells.affine import AffineCell
 from rnnjax.errors import InputError
 from rnnjax.initializers import Lecun, Normal
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -86,7 +86,7 @@ class ComplexDiagonalCell(AffineCell, abc.ABC):
 
     def project(self, weights, xs):
         xs, skip = xs.astype(self.precision.dtype("compute")), weights["skip"]
-        real, imag = jnp.split(xs @ weights["kernel"], 2, axis=-1)
+        real, imag = jnp.split(dot_inputs(xs, weights["kernel"]), 2, axis=-1)
         return {"real": real, "imag": imag, "skip": xs @ skip if skip.ndim == 2 else xs * skip}
 
     def affine(self, weights, drive):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from rnnjax.cells.key_value import KeyValueCell
 from rnnjax.inputs import checked_width
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -80,9 +81,9 @@ class DeltaNet(KeyValueCell):
 
     def project(self, weights, xs):
         xs, keys = xs.astype(self.precision.dtype("compute")), self.heads * self.key_width
-        blocks = jnp.split(xs @ weights["kernel"], [keys, 2 * keys], axis=-1)
+        blocks = jnp.split(dot_inputs(xs, weights["kernel"]), [keys, 2 * keys], axis=-1)
         q, k, v = (block.reshape(*block.shape[:-1], self.heads, -1) for block in blocks)
-        gates = jnp.split(xs @ weights["gate_kernel"], len(self.gates), axis=-1)
+        gates = jnp.split(dot_inputs(xs, weights["gate_kernel"]), len(self.gates), axis=-1)
         drive = {"query": _unit(jax.nn.silu(q)), "key": _unit(jax.nn.silu(k)), "value": v}
         return drive | dict(zip(self.gates, gates, strict=True))
 

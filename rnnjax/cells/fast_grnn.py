@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import DEFAULT, GatedCell, Preset
 from rnnjax.errors import InputError, check
 from rnnjax.initializers import Constant, Normal
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -110,9 +110,9 @@ class FastGRNN(GatedCell):
         return weights | {name: jax.nn.sigmoid(weights[name]) for name in ("zeta", "nu")}
 
     def project(self, weights, xs):
-        shared = xs.astype(self.precision.dtype("compute")) @ weights["kernel"]
+        shared = dot_inputs(xs, weights["kernel"])
         if self.input_rank is not None:
-            shared = shared @ weights["kernel_factor"]
+            shared = dot_inputs(shared, weights["kernel_factor"])
         bias = self.split(weights["bias"])
         return {gate: shared + bias[gate] for gate in self.gates}
 

@@ -15,7 +15,7 @@ from rnnjax.cells.complex_diagonal import ComplexState
 from rnnjax.errors import check
 from rnnjax.initializers import Uniform
 from rnnjax.inputs import checked_width
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -113,7 +113,7 @@ class FFM(AffineCell):
         return weights | {"real": (left * jnp.cos(angles)).ravel(), "imag": (left * jnp.sin(angles)).ravel()}
 
     def project(self, weights, xs):
-        blocks = xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + weights["bias"]
+        blocks = dot_inputs(xs, weights["kernel"]) + weights["bias"]
         rows, width = self.memory_features, self.features
         u, through, i, o = jnp.split(blocks, [rows, rows + width, 2 * rows + width], axis=-1)
         return {"memory": u, "through": through, "input": i, "output": o}

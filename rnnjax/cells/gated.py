@@ -23,6 +23,7 @@ from rnnjax.initializers import (
     as_initializer,
     in_force,
 )
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -109,7 +110,7 @@ class GatedCell(UnitCell):
         return initializer.blocks(key, self.gates, (self.features, self.features), dtype)
 
     def project(self, weights, xs):
-        return self.split(xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + weights["bias"])
+        return self.split(dot_inputs(xs, weights["kernel"]) + weights["bias"])
 
     def stream(self, weights, xs):
         if type(self).project is not GatedCell.project:
@@ -131,7 +132,7 @@ class GatedCell(UnitCell):
             cut = lambda i: jax.lax.dynamic_slice(projected, (*before, i * self.features), size)[0]  # noqa: E731
             return {gate: cut(i) + bias[gate] for i, gate in enumerate(self.gates)}
 
-        return xs @ kernel, sliced
+        return dot_inputs(xs, kernel), sliced
 
     def split(self, blocks: Array) -> dict[str, Array]:
         """The blocks of a parameter or pre-activation `[..., gates * features]`, by gate."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from rnnjax.cell import UnitCell
 from rnnjax.errors import InputError, check, check_choice
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -171,7 +171,7 @@ class ModernHopfield(UnitCell):
         return weights | {"recurrent_kernel": beta * weights["patterns"].T}
 
     def project(self, weights, xs):
-        return super().project(weights, xs) @ weights["recurrent_kernel"]
+        return dot_inputs(super().project(weights, xs), weights["recurrent_kernel"])
 
     def recur(self, weights, carry, drive):
         shares = jax.nn.softmax(drive + dot(carry.h, weights["recurrent_kernel"]))

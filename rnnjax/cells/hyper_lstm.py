@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import DEFAULT, GatedCell, with_bias
 from rnnjax.cells.layer_norm_lstm import check_epsilon, layer_norm
 from rnnjax.errors import InputError, check
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -139,9 +139,9 @@ class HyperLSTM(GatedCell):
 
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
-        hyper = xs @ weights["hyper_kernel"]
+        hyper = dot_inputs(xs, weights["hyper_kernel"])
         hyper = hyper if self.layer_norm else hyper + weights["hyper_bias"]
-        return {"gates": self.split(xs @ weights["kernel"]), "hyper": self.split(hyper)}
+        return {"gates": self.split(dot_inputs(xs, weights["kernel"])), "hyper": self.split(hyper)}
 
     def _hyper(self, weights, carry, drive):
         """The state of the small LSTM after the step."""

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from rnnjax.cells.affine import AffineCell
 from rnnjax.errors import InputError, check_choice
 from rnnjax.initializers import Constant, Initializer, Lecun, Spec, as_initializer, in_force
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -77,7 +78,7 @@ class InputGatedCell(AffineCell, abc.ABC):
         }
 
     def project(self, weights, xs):
-        return self.split(xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + weights["bias"])
+        return self.split(dot_inputs(xs, weights["kernel"]) + weights["bias"])
 
     def split(self, blocks: Array) -> dict[str, Array]:
         """The blocks of a parameter or pre-activation `[..., gates * features]`, by gate."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import DEFAULT, HeadedCell, with_bias
 from rnnjax.errors import InputError
 from rnnjax.initializers import Lecun
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -67,7 +67,7 @@ class IntersectionRNN(HeadedCell):
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
         if "input_kernel" in weights:
-            xs = xs @ weights["input_kernel"]
+            xs = dot_inputs(xs, weights["input_kernel"])
         return super().project(weights, xs) | {"x": xs}
 
     def gate_values(self, weights, carry, drive):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import DEFAULT, GatedCell, Preset
 from rnnjax.errors import check
 from rnnjax.initializers import Glorot, Orthogonal
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -78,7 +78,7 @@ class LayerNormGRU(GatedCell):
         return gain * jnp.concatenate(scaled, axis=-1).astype(product.dtype)
 
     def project(self, weights, xs):
-        product = xs.astype(self.precision.dtype("compute")) @ weights["kernel"]
+        product = dot_inputs(xs, weights["kernel"])
         return self.split(self._normalised(product, weights["gain"]) + weights["bias"])
 
     def gate_values(self, weights, carry, drive):

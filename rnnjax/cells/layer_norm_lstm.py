@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import DEFAULT, HeadedCell, with_bias
 from rnnjax.cells.lstm import LSTMState
 from rnnjax.errors import check
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -84,7 +84,7 @@ class LayerNormLSTM(HeadedCell):
         return LSTMState(self.zeros(batch_shape), self.zeros(batch_shape))
 
     def project(self, weights, xs):
-        product = xs.astype(self.precision.dtype("compute")) @ weights["kernel"]
+        product = dot_inputs(xs, weights["kernel"])
         return self.split(layer_norm(product, weights["kernel_gain"], self.epsilon) + weights["bias"])
 
     def gate_values(self, weights, carry, drive):

@@ -14,6 +14,7 @@ from rnnjax.cells.key_value import KeyValueCell, positive
 from rnnjax.errors import check
 from rnnjax.initializers import Lecun
 from rnnjax.inputs import checked_width
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -43,7 +44,7 @@ class _Attention(KeyValueCell, AffineCell):
 
     def project(self, weights, xs):
         keys = self.heads * self.key_width
-        blocks = jnp.split(xs.astype(self.precision.dtype("compute")) @ weights["kernel"], [keys, 2 * keys], axis=-1)
+        blocks = jnp.split(dot_inputs(xs, weights["kernel"]), [keys, 2 * keys], axis=-1)
         return dict(zip(("query", "key", "value"), blocks, strict=True))
 
     def by_head(self, leaf: Array) -> Array:
@@ -164,8 +165,8 @@ class GatedLinearAttention(_Attention):
         return LinearAttentionState(self.zeros(batch_shape, self.heads * self.key_width * self.value_width))
 
     def project(self, weights, xs):
-        low = xs.astype(self.precision.dtype("compute")) @ weights["gate_kernel_in"]
-        return super().project(weights, xs) | {"forget": low @ weights["gate_kernel"] + weights["gate_bias"]}
+        low = dot_inputs(xs, weights["gate_kernel_in"])
+        return super().project(weights, xs) | {"forget": dot_inputs(low, weights["gate_kernel"]) + weights["gate_bias"]}
 
     def gate_values(self, weights, carry, drive):
         del weights, carry

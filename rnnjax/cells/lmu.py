@@ -14,7 +14,7 @@ from rnnjax.cell import UnitCell
 from rnnjax.errors import check
 from rnnjax.initializers import Glorot, Initializer, Lecun
 from rnnjax.inputs import checked_width
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -109,7 +109,7 @@ class LMU(UnitCell):
         }
 
     def project(self, weights, xs):
-        return xs.astype(self.precision.dtype("compute")) @ weights["kernel"]
+        return dot_inputs(xs, weights["kernel"])
 
     def recur(self, weights, carry, drive):
         total = drive + dot(carry.h, weights["recurrent_kernel"])

@@ -14,6 +14,7 @@ from rnnjax.cells.affine import AffineCell
 from rnnjax.errors import check
 from rnnjax.initializers import Lecun
 from rnnjax.inputs import checked_width
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -120,10 +121,10 @@ class Mamba(AffineCell):
 
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
-        xs = xs @ weights["input_kernel"] if "input_kernel" in weights else xs
+        xs = dot_inputs(xs, weights["input_kernel"]) if "input_kernel" in weights else xs
         rank, width = self.step_rank, self.state_features
-        low, b, c = jnp.split(xs @ weights["kernel"], [rank, rank + width], axis=-1)
-        return {"step": low @ weights["step_kernel"] + weights["step_bias"], "b": b, "c": c, "x": xs}
+        low, b, c = jnp.split(dot_inputs(xs, weights["kernel"]), [rank, rank + width], axis=-1)
+        return {"step": dot_inputs(low, weights["step_kernel"]) + weights["step_bias"], "b": b, "c": c, "x": xs}
 
     def affine(self, weights, drive):
         wide = {name: leaf.astype(self.state_dtype) for name, leaf in drive.items()}

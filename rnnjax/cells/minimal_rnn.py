@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from rnnjax.cells.gated import DEFAULT, GatedCell, with_bias
 from rnnjax.errors import InputError
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -64,8 +64,8 @@ class MinimalRNN(GatedCell):
 
     def project(self, weights, xs):
         bias = self.split(weights["bias"])
-        z = jnp.tanh(xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + bias["candidate"])
-        return {"update": z @ weights["latent_kernel"] + bias["update"], "candidate": z}
+        z = jnp.tanh(dot_inputs(xs, weights["kernel"]) + bias["candidate"])
+        return {"update": dot_inputs(z, weights["latent_kernel"]) + bias["update"], "candidate": z}
 
     def gate_values(self, weights, carry, drive):
         update = jax.nn.sigmoid(drive["update"] + dot(carry.h, weights["recurrent_kernel"]))

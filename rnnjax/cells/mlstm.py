@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from rnnjax.cell import UnitCell
 from rnnjax.errors import InputError, check
 from rnnjax.initializers import Constant, Lecun, Normal, PerGate, Spec, as_initializer, in_force
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -134,11 +135,11 @@ class MLSTM(UnitCell):
 
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
-        blocks = jnp.split(xs @ weights["kernel"] + weights["bias"], 4, axis=-1)
+        blocks = jnp.split(dot_inputs(xs, weights["kernel"]) + weights["bias"], 4, axis=-1)
         drive = dict(zip(_PROJECTIONS, blocks, strict=True))
         for name in ("query", "key", "value"):
             drive[name] = drive[name].reshape(*xs.shape[:-1], self.heads, self.head_features)
-        gates = jnp.split(xs @ weights["gate_kernel"] + weights["gate_bias"], 2, axis=-1)
+        gates = jnp.split(dot_inputs(xs, weights["gate_kernel"]) + weights["gate_bias"], 2, axis=-1)
         return drive | dict(zip(_HEAD_GATES, gates, strict=True))
 
     def _stabilised(self, carry, drive):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from rnnjax.cells.gated import DEFAULT, GatedCell, with_bias
 from rnnjax.cells.lstm import LSTMState
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -56,7 +56,7 @@ class MultiplicativeLSTM(GatedCell):
 
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
-        return super().project(weights, xs) | {"intermediate": xs @ weights["intermediate_kernel"]}
+        return super().project(weights, xs) | {"intermediate": dot_inputs(xs, weights["intermediate_kernel"])}
 
     def gate_values(self, weights, carry, drive):
         m = drive["intermediate"] * dot(carry.h, weights["intermediate_recurrent_kernel"])

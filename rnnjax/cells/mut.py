@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from rnnjax.cells.gated import DEFAULT, GatedCell, HeadedCell
 from rnnjax.cells.partly_gated import PartlyGatedCell
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -71,7 +71,7 @@ class MUT1(_Mutated, PartlyGatedCell):
         return weights | {"recurrent_kernel": {"gates": reset, "candidate": candidate}}
 
     def project(self, weights, xs):
-        drive = self.split(xs.astype(self.precision.dtype("compute")) @ weights["kernel"])
+        drive = self.split(dot_inputs(xs, weights["kernel"]))
         bias = self.split(weights["bias"])
         drive["candidate"] = jnp.tanh(drive["candidate"])
         return {gate: drive[gate] + bias[gate] for gate in self.gates}

@@ -14,6 +14,7 @@ from rnnjax.cell import UnitCell
 from rnnjax.cells.input_gated import InputPreset
 from rnnjax.initializers import Spec, as_initializer, in_force
 from rnnjax.inputs import checked_width
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -86,7 +87,7 @@ class OrthogonalCell(UnitCell, abc.ABC):
         }
 
     def project(self, weights, xs):
-        return {"candidate": xs.astype(self.precision.dtype("compute")) @ weights["kernel"]}
+        return {"candidate": dot_inputs(xs, weights["kernel"])}
 
 
 def mod_relu(a: Array, bias: Array) -> Array:

@@ -12,7 +12,7 @@ from rnnjax import affine
 from rnnjax.cells.input_gated import InputGatedCell, InputPreset
 from rnnjax.errors import InputError, check
 from rnnjax.initializers import Lecun, Ring, check_ring
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -103,7 +103,7 @@ class RGLRU(InputGatedCell):
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
         if "input_kernel" in weights:
-            xs = xs @ weights["input_kernel"]
+            xs = dot_inputs(xs, weights["input_kernel"])
         return self.split(dot(xs, weights["kernel"]) + weights["bias"]) | {"x": xs}
 
     def gate_values(self, weights, carry, drive):

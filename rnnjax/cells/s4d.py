@@ -17,6 +17,7 @@ from rnnjax.cells.s5 import hippo_normal
 from rnnjax.errors import check, check_choice
 from rnnjax.initializers import Lecun
 from rnnjax.inputs import checked_width
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -122,7 +123,7 @@ class S4D(AffineCell):
 
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
-        return {"x": xs @ weights["input_kernel"] if "input_kernel" in weights else xs}
+        return {"x": dot_inputs(xs, weights["input_kernel"]) if "input_kernel" in weights else xs}
 
     def affine(self, weights, drive):
         x = drive["x"].astype(self.state_dtype)[..., None]

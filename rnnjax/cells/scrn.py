@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import DEFAULT, GatedCell, Preset
 from rnnjax.errors import check
 from rnnjax.initializers import Normal
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -91,7 +91,7 @@ class SCRN(GatedCell):
         return SCRNState(self.zeros(batch_shape), self.zeros(batch_shape, self.context_width))
 
     def project(self, weights, xs):
-        slow = xs.astype(self.precision.dtype("compute")) @ weights["slow_kernel"]
+        slow = dot_inputs(xs, weights["slow_kernel"])
         return super().project(weights, xs) | {"context": (1 - self.alpha) * slow}
 
     def gate_values(self, weights, carry, drive):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from rnnjax.cells.gated import GatedCell, Preset
 from rnnjax.errors import InputError, check
 from rnnjax.initializers import Constant, Initializer, Lecun, PerGate, Uniform, in_force
+from rnnjax.kernel import dot_inputs
 
 Array = jax.Array
 
@@ -125,10 +126,10 @@ class SRU(GatedCell):
 
     def project(self, weights, xs):
         xs = xs.astype(self.precision.dtype("compute"))
-        drive = self.split(xs @ weights["kernel"])
+        drive = self.split(dot_inputs(xs, weights["kernel"]))
         for gate, bias in zip(_GATES, jnp.split(weights["bias"], 2), strict=True):
             drive[gate] = drive[gate] + bias
-        highway = xs @ weights["highway_kernel"] if "highway_kernel" in weights else self.highway_scale * xs
+        highway = dot_inputs(xs, weights["highway_kernel"]) if "highway_kernel" in weights else self.highway_scale * xs
         return drive | {"highway": highway}
 
     def gate_values(self, weights, carry, drive):

@@ -19,6 +19,8 @@ Array = jax.Array
 PyTree = Any
 
 _WHOLE = 16  # times `drive_bytes`: up to there blocks lose on smaller products what they save in memory traffic
+_WHOLE_AT_MOST = 64  # likewise where weights are large, whose gradients are added up block by block,
+_WEIGHTS = 48  # that is where the drive is at most so many times as large as the weights
 _STEPS_AT_LEAST = 8  # without a derivative, as blocks of few steps lose the same way, unless these are large
 
 
@@ -29,7 +31,8 @@ class Scan(Engine):
     Args:
       drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps where
         a derivative is taken. Without a derivative it is a quarter of that, for the cache, or eight steps where these
-        are no more than twice of it. A sequence whose drive is at most 16 times as large is run in one block.
+        are no more than twice of it. A sequence whose drive is at most 16 times as large is run in one block, where a
+        derivative is taken up to 64 times, if the drive is at most 48 times as large as the weights.
 
     Raises:
       InputError: a size that is no positive int.
@@ -75,14 +78,14 @@ class Scan(Engine):
 
         def differentiable(weights, carry, steps):
             drive = jax.eval_shape(cell.project, weights, steps[0])
-            block = _block_of(call.remat, time) or self._block(drive, self.drive_bytes, 1)
+            block = _block_of(call.remat, time) or self._stored_block(weights, drive)
             run = jax.checkpoint(stored) if call.remat else stored
             return over_blocks(functools.partial(run, weights), carry, steps, block, call.reverse)
 
         @jax.custom_vjp
         def forward(weights, carry, steps):
             held = jax.eval_shape(lambda *given: cell.stream(*given)[0], weights, steps[0])
-            block = self._block(held, self.drive_bytes // 4, _STEPS_AT_LEAST)
+            block = self._streamed_block(held)
             return over_blocks(functools.partial(streamed, weights), carry, steps, block, call.reverse)
 
         forward.defvjp(functools.partial(jax.vjp, differentiable), lambda pull, cotangents: pull(cotangents))
@@ -91,16 +94,29 @@ class Scan(Engine):
         carry, (ys, carries) = run(weights, carry, steps)
         return carry, ys, carries
 
-    def _block(self, held: PyTree, size: int, steps: int) -> int:
-        """How many steps of what is made ahead of the loop are made at once: all, or as many as take up the size.
+    def _stored_block(self, weights: PyTree, drive: PyTree) -> int:
+        """How many steps of the drive are computed at once where a derivative is taken."""
+        whole = max(_WHOLE * self.drive_bytes, min(_WHOLE_AT_MOST * self.drive_bytes, _WEIGHTS * _bytes(weights)))
+        return _block(drive, whole, self.drive_bytes, 1)
 
-        A block has so many `steps` at least, if these take up no more than eight times the size.
-        """
-        time = jax.tree.leaves(held)[0].shape[0]
-        step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(held)) // max(time, 1)
-        if step * time <= _WHOLE * self.drive_bytes:
-            return time
-        return even_block(time, max(1, size // step, min(steps, 8 * size // step)))
+    def _streamed_block(self, held: PyTree) -> int:
+        """The same where none is taken, of what `Cell.stream` holds."""
+        return _block(held, _WHOLE * self.drive_bytes, self.drive_bytes // 4, _STEPS_AT_LEAST)
+
+
+def _block(held: PyTree, whole: int, size: int, steps: int) -> int:
+    """How many steps of an array are made at once: all, if these are no more than `whole` bytes, or as many as take up
+    `size`, and so many `steps` at least, if these take up no more than eight times the size.
+    """
+    time = jax.tree.leaves(held)[0].shape[0]
+    step = _bytes(held) // max(time, 1)
+    if step * time <= whole:
+        return time
+    return even_block(time, max(1, size // step, min(steps, 8 * size // step)))
+
+
+def _bytes(tree: PyTree) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _block_of(remat: bool | int | str | None, time: int) -> int | None:

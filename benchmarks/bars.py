@@ -110,8 +110,8 @@ def _layers(row: Row, mode: str | None = None) -> bool:
     return row["section"] == "layers" and (mode is None or row["mode"] == mode)
 
 
-def _remat(row: Row) -> bool:
-    return row["section"] == "remat" and row["shape"] == str(remat.SHAPE)
+def _remat(row: Row, topic: str | None = None) -> bool:
+    return row["section"] == "remat" and row["shape"] == str(remat.SHAPE) and topic in (None, row["topic"])
 
 
 def _ablation(row: Row, topic: str) -> bool:
@@ -136,8 +136,9 @@ BARS = (
         _layers, _over("torch", OURS), mean=True),
     Bar("CPU", "our compile time over Flax Linen's, at every shape", 2.0, False,
         _layers, _over(OURS, "flax_linen", "compile_seconds")),
-    Bar("CPU", f"`remat=\"sqrt\"`: memory over the plain scan's, at {remat.SHAPE}", 0.25, False,
-        _remat, _over("sqrt", remat.PLAIN, "memory_bytes"), ours="sqrt"),
+    *(Bar("CPU", f"`remat=\"sqrt\"`: memory over the plain scan's, at {remat.SHAPE}, loss of {loss}", 0.25, False,
+          functools.partial(_remat, topic=topic), _over("sqrt", remat.PLAIN, "memory_bytes"), ours="sqrt")
+      for topic, loss in remat.LOSSES.items()),
     Bar("CPU", f"`remat=\"sqrt\"`: time over the plain scan's, at {remat.SHAPE}", 1.6, False,
         _remat, _over("sqrt", remat.PLAIN), ours="sqrt"),
     Bar("CPU", f"{ablation.FULL.seeds} seeds in turn over the same as an ablation, start and compilation included", 1.6,

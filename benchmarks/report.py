@@ -258,13 +258,19 @@ def _remat(rows: list[Row]) -> Part:
         return Part("")
     lines = []
     for row in rows:
+        loss = remat.LOSSES[row["topic"]]
         for way in row["contestants"]:
             times = _both(lambda each, row=row, way=way: ratio(row, way, remat.PLAIN, each))
             memory = ratio(row, way, remat.PLAIN, "memory_bytes")
             shown = NOTHING if memory is None else f"{memory:.2f}"
-            lines.append((row["cell"], row["shape"], way, _milliseconds(row, way), _mebibytes(row, way), times, shown))
-    header = ("cell", "shape", "remat", "ms", "MiB", "time over plain", "memory over plain")
-    text = "A training step on long sequences, with values of `remat`; plain is `None`."
+            lines.append(
+                (loss, row["cell"], row["shape"], way, _milliseconds(row, way), _mebibytes(row, way), times, shown)
+            )
+    header = ("loss of", "cell", "shape", "remat", "ms", "MiB", "time over plain", "memory over plain")
+    text = (
+        "A training step on long sequences, with values of `remat`; plain is `None`. Where the loss is of all outputs, "
+        "these are in memory whatever is computed again."
+    )
     return Part("Recomputing instead of storing", (text,), (Table(header, lines),))
 
 

@@ -30,7 +30,7 @@ def test_ratios():
 
 SKELETONS = [
     *(dict(mode=mode) for mode in MODES),
-    dict(section="remat", topic="remat", shape=remat.SHAPE),
+    *(dict(section="remat", topic=topic, shape=remat.SHAPE) for topic in remat.LOSSES),
     *(dict(section="ablation", topic=race.topic, shape=race.shape) for race in ablation.races(ablation.FULL)),
     dict(section="gpu", shape=gpu.LAYER_SHAPE),
     dict(section="gpu", topic="newton", cell="gru", shape=gpu.NEWTON_SHAPES[0]),

@@ -210,8 +210,9 @@ def test_an_engine_that_refuses_or_does_not_exist_is_absent():
         assert "there is no" in measured["contestants"][engine]["absent"]
 
 
-def test_ways_of_recomputing_agree():
-    raced = run_race(remat.remat_race("elman", dataclasses.replace(TINY, time=60)), rounds=1, seconds=0)
+@pytest.mark.parametrize("topic", remat.LOSSES)
+def test_ways_of_recomputing_agree(topic):
+    raced = run_race(remat.remat_race("elman", dataclasses.replace(TINY, time=60), topic), rounds=1, seconds=0)
     assert list(raced["contestants"]) == list(remat.WAYS)
     assert [name for name, each in raced["contestants"].items() if "minimum" not in each] == []
 

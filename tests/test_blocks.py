@@ -95,7 +95,7 @@ def test_no_steps_at_all():
 
 @pytest.mark.parametrize(("weights", "most"), [(0, 16), (1, 48), (2, 64)])
 def test_large_weights_leave_a_sequence_in_one_block(weights, most):
-    """Up to 16 times the size whatever the weights, up to 48 times the weights, and never more than 64 times the size."""
+    """Up to 16 times the size whatever the weights, up to 48 times these, and never more than 64 times the size."""
     engine = Scan(drive_bytes=4)
     for time in range(1, 100):
         assert (engine._stored_block(jnp.zeros(weights), jnp.zeros((time, 1))) == time) is (time <= most)

@@ -60,10 +60,10 @@ def initial_state(key: Array, config: Config) -> TrainState:
     """The state before the first update: a pure function of the key and the configuration."""
     params_key, noise_key, run_key = jax.random.split(key, 3)
     if isinstance(config.task, Application):
-        template = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), config.task.template())
+        template = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), config.task.template())
     else:
-        template = (jnp.zeros((1, 1, config.task.in_features)),)
-    params = make_model(config).init(params_key, *template)["params"]
+        template = (jax.ShapeDtypeStruct((1, 1, config.task.in_features), jnp.float32),)
+    params = make_model(config).lazy_init(params_key, *template)["params"]  # without a run over the template
     optimizer = make_optimizer(config.optimizer, config.steps, noise_key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),

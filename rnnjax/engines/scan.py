@@ -19,8 +19,8 @@ Array = jax.Array
 PyTree = Any
 
 _WHOLE = 16  # times `drive_bytes`: up to there blocks lose on smaller products what they save in memory traffic
-_WHOLE_AT_MOST = 64  # likewise where weights are large, whose gradients are added up block by block,
-_WEIGHTS = 48  # that is where the drive is at most so many times as large as the weights
+_WEIGHTS = 48  # times the weights: likewise, as each block adds gradients of their size to a sum, but no more than
+_WHOLE_AT_MOST = 64  # times `drive_bytes`
 _STEPS_AT_LEAST = 8  # without a derivative, as blocks of few steps lose the same way, unless these are large
 
 

@@ -36,7 +36,7 @@ from sequences import (
 
 from rnnjax import LSTM, Elman, Jordan, PeepholeLSTM, UnitCell, unroll
 from rnnjax.cell import abstract_params
-from rnnjax.kernel import dot
+from rnnjax.kernel import contract, dot, dot_inputs
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -305,3 +305,18 @@ def test_rematerialisation_stores_less():
     inputs, drives, states, weights = 1024, 1024 * 16, 1024 * 8, 200
     assert each < inputs + drives + states + weights < plain
     assert root < inputs + drives + states / 32 + weights
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("leading", [(), (3,), (5, 3), (5, 2, 3)])
+def test_products_over_all_steps_do_not_depend_on_devices(monkeypatch, devices, leading):
+    """With merged axes, on one device, and without, on several: `xs @ kernel`, its derivatives, and `contract`."""
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    rng = np.random.default_rng(0)
+    xs, kernel, d = (rng.standard_normal(shape) for shape in ((*leading, 4), (4, 6), (*leading, 6)))
+    product, pull = jax.vjp(dot_inputs, jnp.asarray(xs), jnp.asarray(kernel))
+    gradient = xs.reshape(-1, 4).T @ d.reshape(-1, 6)
+    assert_same((product, pull(d)), (xs @ kernel, (d @ kernel.T, gradient)))
+    assert_same(contract(xs, d, kernel.shape), gradient)
+    opened = str(jax.make_jaxpr(lambda *given: dot_inputs(*given))(xs, kernel))  # traced anew for each
+    assert ("reshape" in opened) is (devices == 1 and len(leading) > 1)

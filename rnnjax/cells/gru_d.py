@@ -12,7 +12,7 @@ from rnnjax.cells.gated import DEFAULT, GatedCell, Preset
 from rnnjax.errors import InputError, check
 from rnnjax.initializers import Glorot, Orthogonal
 from rnnjax.inputs import Observed, checked_width, observed
-from rnnjax.kernel import dot
+from rnnjax.kernel import dot, dot_inputs
 
 Array = jax.Array
 
@@ -132,7 +132,7 @@ class GRUD(GatedCell):
         x, mask, elapsed = (leaf.astype(self.precision.dtype("compute")) for leaf in observed(xs))
         mean = weights["mean"]
         known = mask * (x - mean)
-        gates = (known + mean) @ weights["kernel"] + mask @ weights["mask_kernel"] + weights["bias"]
+        gates = dot_inputs(known + mean, weights["kernel"]) + dot_inputs(mask, weights["mask_kernel"]) + weights["bias"]
         return self.split(gates) | {"known": known, "mask": mask, "elapsed": elapsed}
 
     def _faded(self, weights, carry, drive):

@@ -138,7 +138,6 @@ class HyperLSTM(GatedCell):
         return weights
 
     def project(self, weights, xs):
-        xs = xs.astype(self.precision.dtype("compute"))
         hyper = dot_inputs(xs, weights["hyper_kernel"])
         hyper = hyper if self.layer_norm else hyper + weights["hyper_bias"]
         return {"gates": self.split(dot_inputs(xs, weights["kernel"])), "hyper": self.split(hyper)}

@@ -134,7 +134,6 @@ class MLSTM(UnitCell):
         return weights | {"kernel": jnp.concatenate([query, keys / math.sqrt(self.head_features), rest], axis=-1)}
 
     def project(self, weights, xs):
-        xs = xs.astype(self.precision.dtype("compute"))
         blocks = jnp.split(dot_inputs(xs, weights["kernel"]) + weights["bias"], 4, axis=-1)
         drive = dict(zip(_PROJECTIONS, blocks, strict=True))
         for name in ("query", "key", "value"):

@@ -55,7 +55,6 @@ class MultiplicativeLSTM(GatedCell):
         return LSTMState(self.zeros(batch_shape), self.zeros(batch_shape))
 
     def project(self, weights, xs):
-        xs = xs.astype(self.precision.dtype("compute"))
         return super().project(weights, xs) | {"intermediate": dot_inputs(xs, weights["intermediate_kernel"])}
 
     def gate_values(self, weights, carry, drive):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from rnnjax.engines import affine_recurrence as recurrence
 from rnnjax.engines.affine_recurrence import where
-from rnnjax.engines.blocks import even_block, over_blocks, root_block
+from rnnjax.engines.blocks import bytes_of, even_block, over_blocks, root_block
 from rnnjax.engines.engine import Engine
 from rnnjax.errors import check
 
@@ -88,7 +88,7 @@ class Associative(Engine):
         if self.block or jax.default_backend() != "cpu":
             return time
         drive = jax.eval_shape(cell.project, weights, xs)
-        step = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(drive)) // max(time, 1)
+        step = bytes_of(drive) // max(time, 1)
         return time if step * time <= 4 * self.drive_bytes else even_block(time, max(1, self.drive_bytes // step))
 
     def _run(self, cell, weights, call, carry, steps):

@@ -50,6 +50,11 @@ def over_blocks(
     return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, last)
 
 
+def bytes_of(tree: PyTree) -> int:
+    """The size of all arrays of a pytree, or of what stands in for them."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
 def root_block(time: int) -> int:
     """About sqrt(time), so that the carries between blocks and the steps of one block take up the same memory."""
     return math.isqrt(max(time - 1, 0)) + 1

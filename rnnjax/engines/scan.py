@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from rnnjax.engines.blocks import even_block, over_blocks, root_block
+from rnnjax.engines.blocks import bytes_of, even_block, over_blocks, root_block
 from rnnjax.engines.engine import Engine
 from rnnjax.engines.hoisting import hoisted
 from rnnjax.errors import check
@@ -96,7 +96,7 @@ class Scan(Engine):
 
     def _stored_block(self, weights: PyTree, drive: PyTree) -> int:
         """How many steps of the drive are computed at once where a derivative is taken."""
-        whole = max(_WHOLE * self.drive_bytes, min(_WHOLE_AT_MOST * self.drive_bytes, _WEIGHTS * _bytes(weights)))
+        whole = max(_WHOLE * self.drive_bytes, min(_WHOLE_AT_MOST * self.drive_bytes, _WEIGHTS * bytes_of(weights)))
         return _block(drive, whole, self.drive_bytes, 1)
 
     def _streamed_block(self, held: PyTree) -> int:
@@ -109,14 +109,10 @@ def _block(held: PyTree, whole: int, size: int, steps: int) -> int:
     `size`, and so many `steps` at least, if these take up no more than eight times the size.
     """
     time = jax.tree.leaves(held)[0].shape[0]
-    step = _bytes(held) // max(time, 1)
+    step = bytes_of(held) // max(time, 1)
     if step * time <= whole:
         return time
     return even_block(time, max(1, size // step, min(steps, 8 * size // step)))
-
-
-def _bytes(tree: PyTree) -> int:
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _block_of(remat: bool | int | str | None, time: int) -> int | None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from rnnjax.errors import check
 from rnnjax.initializers import Lecun
+from rnnjax.kernel import dot_inputs
 from rnnjax.wrappers.wrapper import Wrapper
 
 Array = jax.Array
@@ -73,7 +74,7 @@ class Highway(Wrapper):
         }
 
     def project(self, weights, xs):
-        gate = jax.nn.sigmoid(xs.astype(self.precision.dtype("compute")) @ weights["kernel"] + weights["bias"])
+        gate = jax.nn.sigmoid(dot_inputs(xs, weights["kernel"]) + weights["bias"])
         return {"cell": self.cell.project(weights["cell"], xs), "gate": gate, "x": xs}
 
     def recur(self, weights, carry, drive):

@@ -10,7 +10,7 @@ import jax
 from rnnjax.errors import check
 from rnnjax.initializers import Lecun, Orthogonal
 from rnnjax.inputs import checked_width
-from rnnjax.kernel import KernelStandIn, dot
+from rnnjax.kernel import KernelStandIn, dot, dot_inputs
 from rnnjax.wrappers.kernels import is_matrix, map_matrices, owner, width
 from rnnjax.wrappers.wrapper import Wrapper
 
@@ -67,8 +67,7 @@ class Multiplicative(Wrapper):
 
     def project(self, weights, xs):
         features = getattr(xs, "x", xs)  # of timed inputs, the features
-        factor = features.astype(self.precision.dtype("compute")) @ weights[_NAMES[0]]
-        return {"cell": self.cell.project(weights["cell"], xs), "factor": factor}
+        return {"cell": self.cell.project(weights["cell"], xs), "factor": dot_inputs(features, weights[_NAMES[0]])}
 
     def recur(self, weights, carry, drive):
         seen = lambda path, leaf: _MultiplicativeKernel(leaf, weights[_NAMES[1]], drive["factor"])  # noqa: E731

@@ -19,6 +19,7 @@ from benchmarks.peers import OURS, PEERS
 from benchmarks.problem import CELLS, MODES, SHAPES, Shape
 from benchmarks.race import Race, run_race
 from benchmarks.ratios import value
+from rnnjax.cells import REGISTRY
 from rnnjax.cli import run_command
 from rnnjax.errors import check, check_choice
 
@@ -107,7 +108,7 @@ class Run:
         check(not self.resume or self.json is not None, "--resume", self.resume, "--json FILE with it")
 
     def _patience(self) -> dict[str, Any]:
-        rounds, seconds, alone, compilations = (2, 0.3, 1.0, 1) if self.quick else (15, 4.0, 12.0, 2)
+        rounds, seconds, alone, compilations = (2, 0.3, 1.0, 1) if self.quick else (30, 4.0, 24.0, 2)
         return {
             "rounds": rounds if self.rounds is None else self.rounds,
             "seconds": seconds if self.seconds is None else self.seconds,
@@ -129,7 +130,9 @@ class Run:
             "layers": lambda: layers.races(cells, shapes, modes, peers),
             "growth": lambda: growth.races(quick=self.quick),
             "remat": lambda: remat.races(
-                cells[:1] if self.quick else cells, remat.QUICK_SHAPE if self.quick else remat.SHAPE
+                cells[:1] if self.quick else cells,
+                remat.QUICK_SHAPE if self.quick else remat.SHAPE,
+                () if self.quick or self.cells else tuple(REGISTRY),
             ),
             "zoo": lambda: zoo.races(quick=self.quick),
             "ablation": lambda: ablation.races(ablation.QUICK if self.quick else ablation.FULL),

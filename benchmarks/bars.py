@@ -101,7 +101,7 @@ def _verdict(bar: Bar, rows: list[Row]) -> Verdict:
 @functools.cache
 def full_run() -> tuple[dict[str, str], ...]:
     """The keys of all races that the bars are about."""
-    races = [*layers.races(CELLS, SHAPES, MODES, ()), *remat.races(CELLS, remat.SHAPE), *gpu.races(())]
+    races = [*layers.races(CELLS, SHAPES, MODES, ()), *remat.races(CELLS, remat.SHAPE, ()), *gpu.races(())]
     races += ablation.races(ablation.FULL)
     return tuple(race.key for race in races)
 

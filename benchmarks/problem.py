@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import jax
 import numpy as np
 
+from rnnjax.cells import REGISTRY
 from rnnjax.errors import InputError
 
 CELLS = ("elman", "lstm", "gru")
@@ -81,3 +83,9 @@ def make_problem(cell: str, shape: Shape) -> Problem:
     params = {name: rng.uniform(-bound, bound, size).astype(np.float32) for name, size in sizes.items()}
     xs = rng.standard_normal((shape.time, shape.batch, shape.inputs)).astype(np.float32)
     return Problem(cell, shape, params, xs)
+
+
+def initial_problem(name: str, shape: Shape) -> Problem:
+    """Normal inputs, and the weights that a registered cell starts from: for cells that no other library need have."""
+    xs = make_problem(CELLS[0], shape).xs
+    return Problem(name, shape, REGISTRY[name](shape.hidden).init(jax.random.key(0), shape.inputs), xs)

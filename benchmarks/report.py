@@ -256,22 +256,29 @@ def _remat(rows: list[Row]) -> Part:
     rows = [row for row in rows if row["section"] == "remat"]
     if not rows:
         return Part("")
-    lines = []
-    for row in rows:
-        loss = remat.LOSSES[row["topic"]]
-        for way in row["contestants"]:
-            times = _both(lambda each, row=row, way=way: ratio(row, way, remat.PLAIN, each))
-            memory = ratio(row, way, remat.PLAIN, "memory_bytes")
-            shown = NOTHING if memory is None else f"{memory:.2f}"
-            lines.append(
-                (loss, row["cell"], row["shape"], way, _milliseconds(row, way), _mebibytes(row, way), times, shown)
-            )
-    header = ("loss of", "cell", "shape", "remat", "ms", "MiB", "time over plain", "memory over plain")
+    each = [row for row in rows if row["topic"] == remat.EACH]
+    lines = [
+        (remat.LOSSES[row["topic"]], row["cell"], row["shape"], way, *_beside_plain(row, way))
+        for row in rows
+        if row not in each
+        for way in row["contestants"]
+    ]
+    more = [(row["cell"], row["shape"], *_beside_plain(row, remat.UNASKED)) for row in each]
+    columns = ("ms", "MiB", "time over plain", "memory over plain")
+    tables = [Table(("loss of", "cell", "shape", "remat", *columns), lines)] if lines else []
+    tables += [Table(("cell", "shape", *columns), more)] if more else []
     text = (
-        "A training step on long sequences, with values of `remat`; plain is `None`. Where the loss is of all outputs, "
-        "these are in memory whatever is computed again."
+        "A training step on long sequences, with values of `remat`: plain is `False`, which keeps everything, unasked "
+        "is `None`, the default. Where the loss is of all outputs, these are in memory whatever is computed again."
     )
-    return Part("Recomputing instead of storing", (text,), (Table(header, lines),))
+    also = "Then the default for each cell that goes step by step, on sequences that are just cut into blocks."
+    return Part("Recomputing instead of storing", (text, also) if more else (text,), tuple(tables))
+
+
+def _beside_plain(row: Row, way: str) -> tuple[str, ...]:
+    memory = ratio(row, way, remat.PLAIN, "memory_bytes")
+    times = _both(lambda each: ratio(row, way, remat.PLAIN, each))
+    return _milliseconds(row, way), _mebibytes(row, way), times, NOTHING if memory is None else f"{memory:.2f}"
 
 
 def _zoo(rows: list[Row]) -> Part:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
-
 from benchmarks.peers.ours import prepare_cell
 from benchmarks.prepared import Prepared
-from benchmarks.problem import MODES, Problem, Shape, make_problem
+from benchmarks.problem import MODES, Shape, initial_problem
 from benchmarks.race import Race
 from rnnjax.cells import REGISTRY
 
@@ -32,9 +30,7 @@ def cell_race(name: str, shape: Shape, mode: str) -> Race:
 
     def prepare(name: str) -> Prepared:
         cell = REGISTRY[name](shape.hidden)
-        xs = make_problem(YARDSTICK, shape).xs
-        problem = Problem(name, shape, cell.init(jax.random.key(0), shape.inputs), xs)
-        prepared = prepare_cell(cell, problem, mode, "cpu")
+        prepared = prepare_cell(cell, initial_problem(name, shape), mode, "cpu")
         return dataclasses.replace(prepared, expected=prepared.result())
 
     entries = {each: lambda each=each: prepare(each) for each in (YARDSTICK, name)}

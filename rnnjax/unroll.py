@@ -55,7 +55,8 @@ def unroll(
       engine: how to compute it: "auto", a key of `rnnjax.engines.ENGINES`, or an engine with options of its own, as
         in `engine=Newton(tolerance=1e-5)`.
       remat: recompute in the backward pass instead of storing: `True` each step, `k` blocks of k steps, "sqrt" blocks
-        of about sqrt(time) steps (memory grows with the square root of time).
+        of about sqrt(time) steps (memory grows with the square root of time), `False` nothing, `None` where that is
+        faster than storing.
       unroll: steps a loop iteration of the scan.
       hoist: computes weight gradients outside the backward loop. Turn it off for forward-mode differentiation
         (`jax.jvp`, `jax.jacfwd`) of the unroll.

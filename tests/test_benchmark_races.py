@@ -17,6 +17,7 @@ from benchmarks.prepared import Absent, Prepared, peak_bytes, prepare
 from benchmarks.problem import CELLS, GATES, MODES
 from benchmarks.race import Race, disagreement, run_race
 from benchmarks.timing import TURN_SECONDS, interleave
+from rnnjax.cells import REGISTRY
 
 # --- timing ------------------------------------------------------------------------------------------------------
 
@@ -215,6 +216,17 @@ def test_ways_of_recomputing_agree(topic):
     raced = run_race(remat.remat_race("elman", dataclasses.replace(TINY, time=60), topic), rounds=1, seconds=0)
     assert list(raced["contestants"]) == list(remat.WAYS)
     assert [name for name, each in raced["contestants"].items() if "minimum" not in each] == []
+
+
+def test_the_default_is_raced_for_each_cell_that_is_scanned():
+    """Against nothing recomputed, on sequences as long as a drive of 20 MB: of 16 rows with 64 numbers a gate."""
+    races = remat.races((), remat.SHAPE, tuple(REGISTRY))
+    expected = {name for name, cell in REGISTRY.items() if not (cell.affine_in_state or cell.spatial_axes)}
+    assert {race.cell for race in races} == expected
+    assert all(list(race.entries) == [remat.PLAIN, remat.UNASKED] for race in races)
+    times = {race.cell: race.shape.time for race in races}
+    assert times["elman"] == 20_000_000 // (4 * 16 * 64) and times["lstm"] == times["elman"] // 4
+    assert remat.races((), remat.SHAPE, ("min_gru", "conv_lstm_2d")) == []
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from made_up_races import TINY, made_row, raising
 
 from benchmarks import __main__ as command
-from benchmarks import gpu, report, zoo
+from benchmarks import gpu, remat, report, zoo
 from benchmarks.peers import OURS, PEERS
 from benchmarks.problem import MODES, SHAPES
 from rnnjax.cells import REGISTRY
@@ -179,6 +179,22 @@ def test_a_page_is_what_the_measured_files_say(files, name):
     documents = [json.loads(file.read_text()) for file in sorted((ROOT / "benchmarks" / "measured").glob(files))]
     again = f"python -m benchmarks render benchmarks/measured/{files} --docs docs/{name}"
     assert page.read_text() == report.markdown(documents), f"render it again: {again}"
+
+
+# --- recomputing -------------------------------------------------------------------------------------------------
+
+
+def test_recomputing_is_shown_beside_the_plain_scan():
+    """A line a way in the first table, and in the second the default alone: time and memory over the plain scan's."""
+    costs = lambda least, memory: {"minimum": least, "median": 2 * least, "memory_bytes": memory << 20}  # noqa: E731
+    contestants = {remat.PLAIN: costs(0.004, 8), remat.UNASKED: costs(0.003, 2)}
+    row = lambda topic: dict(section="remat", topic=topic, cell="gru", shape="1x2x3x4", contestants=contestants)  # noqa: E731
+    ways, each = report._remat([row(remat.FINAL), row(remat.EACH)]).tables
+    unasked = ("3.00 / 6.00", "2.00", "0.75 (0.75)", "0.25")
+    assert [line[3] for line in ways.rows] == [remat.PLAIN, remat.UNASKED]
+    assert ways.rows[1] == ("the final state", "gru", "1x2x3x4", remat.UNASKED, *unasked)
+    assert each.rows == [("gru", "1x2x3x4", *unasked)]
+    assert report._remat([]).tables == ()
 
 
 # --- what each cell costs ----------------------------------------------------------------------------------------

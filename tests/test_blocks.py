@@ -27,12 +27,13 @@ def light(monkeypatch):
 @pytest.mark.usefixtures("x64", "light")
 @pytest.mark.parametrize("entry", SOME, ids=str)
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("hoist", [False, True])
-def test_drive_in_blocks_changes_nothing(entry, reverse, hoist):
-    """Blocks give the outputs, carries and gradients of the whole, in either direction."""
+@pytest.mark.parametrize(("hoist", "remat"), [(False, None), (True, None), (True, False)])
+def test_drive_in_blocks_changes_nothing(entry, reverse, hoist, remat):
+    """Blocks give the outputs, carries and gradients of the whole, in either direction, computed again or stored."""
     cell, params, xs, carry, key = example(entry)
     options = dict(lengths=LENGTHS, resets=RESETS, key=key, reverse=reverse, through_carries=1.0)
-    in_blocks = evaluate(cell, params, xs, carry, engine=Scan(drive_bytes=STEP), hoist=hoist, **options)
+    engine = Scan(drive_bytes=STEP)
+    in_blocks = evaluate(cell, params, xs, carry, engine=engine, hoist=hoist, remat=remat, **options)
     assert_same(in_blocks, evaluate(cell, params, xs, carry, **options))
 
 

@@ -36,6 +36,7 @@ from sequences import (
 
 from rnnjax import LSTM, Elman, Jordan, PeepholeLSTM, UnitCell, unroll
 from rnnjax.cell import abstract_params
+from rnnjax.engines import Scan
 from rnnjax.kernel import contract, dot, dot_inputs
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -290,21 +291,29 @@ def test_blocks_of_any_size(remat, reverse):
     assert_same(evaluate(cell, params, xs, carry, lengths=LENGTHS, reverse=reverse, remat=remat), expected)
 
 
-def stored(remat, time):
-    """Numbers kept for the backward pass by an LSTM over so many steps, without the inputs."""
-    cell = LSTM(4, precision=FLOAT64)
-    params = drawn_like(abstract_params(cell, 1), 0)
+def stored(cell, time, **options):
+    """Numbers kept for the backward pass by a cell over so many steps, without the inputs."""
     drives = jnp.zeros((time, 1))
-    _, kept = jax.eval_shape(lambda params: jax.vjp(lambda p: unroll(cell, p, drives, remat=remat), params), params)
+    run = lambda params: unroll(cell, params, drives, **options)  # noqa: E731
+    _, kept = jax.eval_shape(lambda params: jax.vjp(run, params), abstract_params(cell, 1))
     return sum(leaf.size for leaf in jax.tree.leaves(kept))
 
 
 def test_rematerialisation_stores_less():
     """What is kept for the backward pass: with a block of k steps about 1/k of the states, and the drives."""
-    plain, each, root = (stored(remat, 1024) for remat in (None, True, "sqrt"))
+    plain, each, root = (stored(LSTM(4, precision=FLOAT64), 1024, remat=remat) for remat in (False, True, "sqrt"))
     inputs, drives, states, weights = 1024, 1024 * 16, 1024 * 8, 200
     assert each < inputs + drives + states + weights < plain
     assert root < inputs + drives + states / 32 + weights
+
+
+@pytest.mark.parametrize(("features", "kilobytes", "fewer"), [(4, 1, True), (256, 1, False), (4, 1024, False)])
+def test_long_sequences_of_narrow_cells_are_recomputed_unasked(features, kilobytes, fewer):
+    """Where a sequence is cut into blocks and the weights are small, less is stored; `remat=False` stores it all."""
+    cell, engine = Elman(features, precision=FLOAT64), Scan(drive_bytes=kilobytes << 10)
+    everything = stored(cell, 4096, engine=engine, remat=False)
+    unasked = stored(cell, 4096, engine=engine)
+    assert unasked < everything if fewer else unasked == everything
 
 
 @pytest.mark.parametrize("devices", [1, 2])

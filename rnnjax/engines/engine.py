@@ -24,7 +24,7 @@ class Call:
       resets: `[time, *batch]`, true where the initial carry takes the place of the state before the step.
       reverse: from the last step to the first.
       return_carries: whether to return the state after each step.
-      remat: what is recomputed in the backward pass; `None` or `False` is nothing.
+      remat: what is recomputed in the backward pass; `False` is nothing, `None` what the engine finds faster.
       unroll: steps a loop iteration, `None` for the engine's own choice.
       hoist: whether the derivative may be one of the engine's own; without it the result can be differentiated in
         forward mode.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any, ClassVar
 
 import jax
@@ -21,6 +22,7 @@ PyTree = Any
 _WHOLE = 16  # times `drive_bytes`: up to there blocks lose on smaller products what they save in memory traffic
 _WEIGHTS = 48  # times the weights: likewise, as each block adds gradients of their size to a sum, but no more than
 _WHOLE_AT_MOST = 64  # times `drive_bytes`
+_NARROW = 200  # times a row's drive of a step: with weights up to there, steps are faster computed again than stored
 _STEPS_AT_LEAST = 8  # without a derivative, as blocks of few steps lose the same way, unless these are large
 
 
@@ -32,7 +34,9 @@ class Scan(Engine):
       drive_bytes: how much of the drive (what `Cell.project` makes of the inputs) is computed ahead of the steps where
         a derivative is taken. Without a derivative it is a quarter of that, for the cache, or eight steps where these
         are no more than twice of it. A sequence whose drive is at most 16 times as large is run in one block, where a
-        derivative is taken up to 64 times, if the drive is at most 48 times as large as the weights.
+        derivative is taken up to 64 times, if the drive is at most 48 times as large as the weights. On a CPU the
+        backward pass computes each of several blocks again unless `remat=False`, where a step's sums are short: the
+        weights are at most 200 times as large as the drive of one row and step.
 
     Raises:
       InputError: a size that is no positive int.
@@ -68,28 +72,40 @@ class Scan(Engine):
                 return hoisted(advance, weights, initial, carry, steps, **loop)
             return jax.lax.scan(lambda carry, step: advance(weights, initial, carry, step), carry, steps, **loop)
 
-        def streamed(weights, carry, steps):
-            """The steps by themselves."""
-            xs, *masks = steps
+        def streamed(weights, state, steps):
+            """The steps by themselves, each of which writes what it gives out to its place in the whole."""
+            places, xs, *masks = steps
             held, at = cell.stream(weights, xs)
-            places = jnp.arange(jax.tree.leaves(xs)[0].shape[0])
-            step = lambda carry, this: advance(weights, initial, carry, (at(held, this[0]), *this[1:]))  # noqa: E731
-            return jax.lax.scan(step, carry, (places, *masks), **loop)
+
+            def step(state, this):
+                carry, whole = state
+                place, *masks = this
+                carry, outputs = advance(weights, initial, carry, (at(held, place - places[0]), *masks))
+                put = lambda array, one: jax.lax.dynamic_update_index_in_dim(array, one, place, 0)  # noqa: E731
+                return (carry, jax.tree.map(put, whole, outputs)), None
+
+            return jax.lax.scan(step, state, (places, *masks), **loop)
 
         def differentiable(weights, carry, steps):
             drive = jax.eval_shape(cell.project, weights, steps[0])
             block = _block_of(call.remat, time) or self._stored_block(weights, drive)
-            run = jax.checkpoint(stored) if call.remat else stored
+            unasked = call.remat is None and call.hoist and block < time and _cheap(weights, drive, time * rows)
+            run = jax.checkpoint(stored) if call.remat or unasked else stored
             return over_blocks(functools.partial(run, weights), carry, steps, block, call.reverse)
 
         @jax.custom_vjp
         def forward(weights, carry, steps):
             held = jax.eval_shape(lambda *given: cell.stream(*given)[0], weights, steps[0])
-            block = self._streamed_block(held)
-            return over_blocks(functools.partial(streamed, weights), carry, steps, block, call.reverse)
+            ahead = lambda shape, dtype: jnp.zeros((time, *shape), dtype)  # noqa: E731
+            outputs = ahead((*leading, cell.output_features), cell.output_dtype)
+            carries = jax.tree.map(lambda leaf: ahead(leaf.shape, leaf.dtype), carry) if call.return_carries else None
+            run, state = functools.partial(streamed, weights), (carry, (outputs, carries))
+            steps = (jnp.arange(time), *steps)
+            return over_blocks(run, state, steps, self._streamed_block(held), call.reverse)[0]
 
         forward.defvjp(functools.partial(jax.vjp, differentiable), lambda pull, cotangents: pull(cotangents))
-        time = jax.tree.leaves(xs)[0].shape[0]
+        time, *leading = jax.tree.leaves(xs)[0].shape[:-1]
+        rows = math.prod(leading)
         run = forward if call.hoist and time else differentiable
         carry, (ys, carries) = run(weights, carry, steps)
         return carry, ys, carries
@@ -113,6 +129,13 @@ def _block(held: PyTree, whole: int, size: int, steps: int) -> int:
     if step * time <= whole:
         return time
     return even_block(time, max(1, size // step, min(steps, 8 * size // step)))
+
+
+def _cheap(weights: PyTree, drive: PyTree, rows: int) -> bool:
+    """Whether steps, so many of all rows, are faster computed again than stored: on a CPU, where the sums in them are
+    so short that a step is done before its gates would have come from memory.
+    """
+    return jax.default_backend() == "cpu" and bytes_of(weights) * rows <= _NARROW * bytes_of(drive)
 
 
 def _block_of(remat: bool | int | str | None, time: int) -> int | None:

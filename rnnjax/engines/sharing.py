@@ -3,17 +3,20 @@
 The derivative of a sum hands one cotangent to each of its terms. So the backward loop of a gated cell gives out the
 cotangent of each gate's drive, and the cotangent of the recurrent product, which is those of the gates side by side:
 twice the memory, and half of the loop's stores. Here such a loop is found in a traced function and given one output for
-each distinct array; the others are put together from these after the loop.
+each distinct array; the others are cut out of these, or put together from them, after the loop.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxpr_as_fun
+
+Place = tuple[int, slice]  # which of the stored arrays, and which of its columns
 
 _CALLS = ("checkpoint", "remat2", "pjit", "jit")  # some by the names that other versions of JAX give them
 
@@ -60,9 +63,8 @@ def _share(equation: Any, given: list[Any]) -> list[Any]:
     opened = jax.make_jaxpr(lambda *arguments: _evaluate(closed.jaxpr, closed.consts, arguments, None))
     program = opened(*(variable.aval for variable in closed.jaxpr.invars))
     definitions = {variable: eqn for eqn in program.jaxpr.eqns for variable in eqn.outvars}
-    kept: dict[int, tuple[int, Any]] = {}
-    recipes = [_pieces(atom, definitions, kept) for atom in program.jaxpr.outvars[states:]]
-    wanted = [*program.jaxpr.outvars[:states], *(atom for _, atom in kept.values())]
+    kept, recipes = _without_repeats(program.jaxpr.outvars[states:], definitions)
+    wanted = [*program.jaxpr.outvars[:states], *kept]
 
     def step(carry, x):
         results = _evaluate(program.jaxpr, program.consts, [*consts, *carry, *x], None, wanted)
@@ -70,20 +72,41 @@ def _share(equation: Any, given: list[Any]) -> list[Any]:
 
     options = {name: parameters[name] for name in ("length", "reverse", "unroll")}
     carry, stacked = jax.lax.scan(step, carry, xs, **options)
-    return [*carry, *(_assembled([stacked[i] for i in recipe]) for recipe in recipes)]
+    return [*carry, *(_assembled([stacked[place][..., columns] for place, columns in recipe]) for recipe in recipes)]
 
 
-def _pieces(atom: Any, definitions: dict[Any, Any], kept: dict[int, tuple[int, Any]]) -> list[int]:
-    """The places of the arrays that make up an output of a loop side by side, in the order in which they stand.
+def _without_repeats(outputs: list[Any], definitions: dict[Any, Any]) -> tuple[list[Any], list[list[Place]]]:
+    """The arrays to store so that each number is stored once, and where in them each output of a loop is found.
 
-    `kept` grows by what is met for the first time: for each array, by its identity, its place and itself.
+    Arrays side by side are stored as one where they are given out as one, the longest rows first.
     """
+    kept: list[Any] = []
+    found: dict[int, Place] = {}
+    rows = [(atom, _parts(atom, definitions)) for atom in outputs]
+    for atom, parts in sorted(rows, key=lambda row: -len(row[1])):
+        if any(id(part) in found for part in parts):
+            for part in parts:
+                if id(part) not in found:
+                    found[id(part)] = (len(kept), slice(None))
+                    kept.append(part)
+            continue
+        ends = list(itertools.accumulate(part.aval.shape[-1] if part.aval.shape else 1 for part in parts))
+        for part, start, end in zip(parts, [0, *ends], ends, strict=False):
+            found.setdefault(id(part), (len(kept), slice(start, end)))
+        found[id(atom)] = (len(kept), slice(None))
+        kept.append(atom)
+    place = lambda atom, parts: [found[id(each)] for each in ([atom] if id(atom) in found else parts)]  # noqa: E731
+    return kept, [place(*row) for row in rows]
+
+
+def _parts(atom: Any, definitions: dict[Any, Any]) -> list[Any]:
+    """The arrays that make up an array side by side, in the order in which they stand; itself if it is none such."""
     definition = None if isinstance(atom, Literal) else definitions.get(atom)
     aval: Any = atom.aval
     last = len(aval.shape) - 1
     if definition is not None and definition.primitive.name == "concatenate" and definition.params["dimension"] == last:
-        return [place for operand in definition.invars for place in _pieces(operand, definitions, kept)]
-    return [kept.setdefault(id(atom), (len(kept), atom))[0]]
+        return [part for operand in definition.invars for part in _parts(operand, definitions)]
+    return [atom]
 
 
 def _assembled(pieces: list[Any]) -> Any:

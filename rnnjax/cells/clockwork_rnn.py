@@ -106,7 +106,9 @@ class ClockworkRNN(GatedCell):
 
     def recur(self, weights, carry, drive):
         candidate = self.gate_values(weights, carry, drive)["candidate"]
-        active = jnp.mod(carry.clock, jnp.asarray(self.unit_periods, carry.clock.dtype)) < 1
+        periods = jnp.asarray(self.unit_periods, carry.clock.dtype)
+        since = carry.clock - jnp.floor(carry.clock / periods) * periods  # `jnp.mod` takes longer than the whole step
+        active = (since < 1) | (since >= periods)  # the latter where the quotient was rounded down from a whole number
         h = jnp.where(active, candidate, carry.h)
         # Counted up as far as the dtype goes, then from zero again, where all modules run, as they do there.
         cycle = math.lcm(*self.module_periods)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 import rnnjax
+from benchmarks.peers.ours import prepare_cell
 from benchmarks.prepared import Prepared, prepare
 from benchmarks.problem import Shape, initial_problem, make_problem
 from benchmarks.race import Race
@@ -41,29 +42,35 @@ def races(cells: Sequence[str], shape: Shape, each: Sequence[str]) -> list[Race]
     """Races between the ways for each cell and each kind of loss, and between two of them for many cells more."""
     return [
         *(remat_race(cell, shape, topic) for topic in LOSSES for cell in cells),
-        *(remat_race(name, _just_in_blocks(name), EACH) for name in each if _is_scanned(name)),
+        *(each_race(name) for name in each if _is_scanned(name)),
     ]
 
 
 def remat_race(cell: str, shape: Shape, topic: str = OUTPUTS) -> Race:
-    """A race between the ways for one cell and loss; of the topic of each cell between the first two."""
-    problem = functools.cache(lambda: initial_problem(cell, shape) if topic == EACH else make_problem(cell, shape))
+    """A race between the ways for one cell and loss."""
+    problem = functools.cache(lambda: make_problem(cell, shape))
     made = rnnjax.cells.get(cell, shape.hidden)
 
     def entry(remat: str | int | None) -> Callable[[], Prepared]:
         def apply(params, xs):
             carry, ys = rnnjax.unroll(made, params, xs, time_major=True, remat=remat)
-            return jnp.concatenate(jax.tree.leaves(carry), axis=-1) if topic == FINAL else ys
+            return ys if topic == OUTPUTS else jnp.concatenate(jax.tree.leaves(carry), axis=-1)
 
-        def prepared() -> Prepared:
-            made = prepare(apply, problem().params, problem().xs, "training", "cpu")
-            # Some cells start chaotic: a gradient of 1e14 is another one after the last bit of an input has changed.
-            return dataclasses.replace(made, expected=made.result()) if topic == EACH else made
+        return lambda: prepare(apply, problem().params, problem().xs, "training", "cpu")
 
-        return prepared
+    entries = {name: entry(remat) for name, remat in WAYS.items()}
+    return Race("remat", topic, cell, shape, "training", "cpu", entries)
 
-    ways = (PLAIN, UNASKED) if topic == EACH else WAYS
-    return Race("remat", topic, cell, shape, "training", "cpu", {name: entry(WAYS[name]) for name in ways})
+
+def each_race(name: str) -> Race:
+    """A race between the first two ways, each checked against itself: some cells start with gradients of 1e14."""
+    cell, shape = rnnjax.cells.get(name, EACH_STEP.hidden), _just_in_blocks(name)
+
+    def entry(way: str) -> Callable[[], Prepared]:
+        problem = functools.partial(initial_problem, name, shape)
+        return lambda: prepare_cell(cell, problem(), "training", "cpu", remat=WAYS[way]).against_itself()
+
+    return Race("remat", EACH, name, shape, "training", "cpu", {way: entry(way) for way in (PLAIN, UNASKED)})
 
 
 def _is_scanned(name: str) -> bool:

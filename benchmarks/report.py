@@ -67,7 +67,7 @@ def parts(documents: Sequence[Document]) -> list[Part]:
         made += [_all_shapes(layers), *(_ratios(layers, mode) for mode in MODES)]
         made += [_times(layers), _compile_times(layers), _memory(layers)]
     made += [_growth(rows), _remat(rows), _zoo(rows), _ablation(rows), _gpu(documents, rows)]
-    made += [_left_out(documents, rows), _method(documents, rows), *map(_machine, documents)]
+    made += [_left_out(documents, rows), _method(rows), *map(_machine, documents)]
     return [part for part in made if part.text or part.tables]
 
 
@@ -256,13 +256,13 @@ def _remat(rows: list[Row]) -> Part:
     rows = [row for row in rows if row["section"] == "remat"]
     if not rows:
         return Part("")
-    each = [row for row in rows if row["topic"] == remat.EACH]
     lines = [
         (remat.LOSSES[row["topic"]], row["cell"], row["shape"], way, *_beside_plain(row, way))
         for row in rows
-        if row not in each
+        if row["topic"] != remat.EACH
         for way in row["contestants"]
     ]
+    each = [row for row in rows if row["topic"] == remat.EACH]
     more = [(row["cell"], row["shape"], *_beside_plain(row, remat.UNASKED)) for row in each]
     columns = ("ms", "MiB", "time over plain", "memory over plain")
     tables = [Table(("loss of", "cell", "shape", "remat", *columns), lines)] if lines else []
@@ -358,11 +358,10 @@ def _left_out(documents: Sequence[Document], rows: list[Row]) -> Part:
     return Part("Left out", (), (Table(("what", "where", "why"), lines),)) if lines else Part("")
 
 
-def _method(documents: Sequence[Document], rows: list[Row]) -> Part:
+def _method(rows: list[Row]) -> Part:
     seen = [name for name in PEERS if any(name in row["contestants"] for row in rows)]
     table = Table(("contestant", "what is measured"), [(PEERS[name].title, PEERS[name].layer) for name in seen])
-    text = (*(paragraph.format(**documents[0]["settings"]) for paragraph in _METHOD), _ORIGIN)
-    return Part("How it is measured", text, (table,) if seen else ())
+    return Part("How it is measured", (*_METHOD, _ORIGIN), (table,) if seen else ())
 
 
 _METHOD = (
@@ -377,9 +376,9 @@ _METHOD = (
     f"The contestants take turns: a turn is one call, or as many as fit into {1e3 * TURN_SECONDS:g} ms; a round is "
     "a turn for everyone; the order is rotated from round to round, and every other round is run backwards. "
     f"Before a turn there are {1e3 * REST_SECONDS:g} ms of rest, so that threads of the contestant before do not "
-    f"go on spinning beside it. A row takes at least {{rounds}} rounds, and goes on for {{seconds:g}} seconds; "
-    f"whoever has used {{alone:g}} seconds alone (eight times that around the updates), in two calls or more, sits out "
-    f"the rest. Compilation of layers takes turns too, {{compilations}} for each, and the least time counts.",
+    "go on spinning beside it. How many rounds and seconds a row goes on for at least stands with the machine, and "
+    "after how many seconds alone (eight times that around the updates), in two calls or more, a contestant sits out "
+    "the rest. Compilation of layers takes turns too, and the least time counts.",
     "What this cannot tell: on a small machine that other programs share, absolute times are noisy, and only "
     "ratios within a row mean something. The minimum says what the code can do, the median what it mostly did; "
     "where the two disagree, the machine was busy. PyTorch's threads wait for each other at every step, and lose "
@@ -393,8 +392,11 @@ _ORIGIN = (
 
 
 def _machine(document: Document) -> Part:
-    machine = document["machine"]
+    machine, settings = document["machine"], document["settings"]
+    patience = "{rounds} rounds and {seconds:g} s at least, {alone:g} s alone, compiled {compilations} times"
     lines = [
+        ("sections", ", ".join(dict.fromkeys(row["section"] for row in document["rows"]))),
+        ("a row", patience.format(**settings)),
         ("processor", f"{machine['processor']}, {machine['cores']} cores"),
         ("memory", f"{machine['memory_gib']} GiB"),
         ("GPU", "none" if machine["gpu"] is None else f"{machine['gpu']}, driver {machine['gpu_driver']}"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from benchmarks.peers.ours import prepare_cell
 from benchmarks.prepared import Prepared
 from benchmarks.problem import MODES, Shape, initial_problem
@@ -30,8 +28,7 @@ def cell_race(name: str, shape: Shape, mode: str) -> Race:
 
     def prepare(name: str) -> Prepared:
         cell = REGISTRY[name](shape.hidden)
-        prepared = prepare_cell(cell, initial_problem(name, shape), mode, "cpu")
-        return dataclasses.replace(prepared, expected=prepared.result())
+        return prepare_cell(cell, initial_problem(name, shape), mode, "cpu").against_itself()
 
     entries = {each: lambda each=each: prepare(each) for each in (YARDSTICK, name)}
     return Race("zoo", "zoo", name, shape, mode, "cpu", entries)

@@ -246,6 +246,9 @@ CLAIMS = (
         lambda s: all(
             _row(s, "IRNN", length)["solved"] >= _row(s, "LSTM", length)["solved"] for length in s["lengths"]
         ),
+        remark="The IRNN says the mean for a long time before it learns, and when it stops depends on little. Six of "
+        "six seeds of pilot runs learned 200 steps, after 4,000 to 13,600 updates; of these two one took 17,200, and "
+        "the other still said the mean after 20,000. An LSTM takes a tenth of that.",
     ),
 )
 

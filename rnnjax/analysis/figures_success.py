@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -156,8 +157,8 @@ def _updates(name: str, given: Any) -> tuple[np.ndarray, list[list[float]]]:
 
 
 def _median(values: Sequence[float]) -> float:
-    """The median, NaN where that seed had no success; of an even number the larger one in the middle."""
-    middle = sorted(values)[len(values) // 2] if values else math.inf
+    """The median, NaN where it rests on a seed without success."""
+    middle = statistics.median(values) if values else math.inf
     return middle if math.isfinite(middle) else math.nan
 
 

@@ -50,6 +50,11 @@ def test_updates_and_what_was_not_solved():
     style.svg(figure)
 
 
+def test_the_median_of_two_lies_between_them():
+    figure = updates_figure({"LSTM": (LENGTHS, [[400, 600], [100, None], [None, None]])})
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [np.nan, 500, np.nan])
+
+
 @pytest.mark.parametrize(
     ("draw", "series"),
     [
